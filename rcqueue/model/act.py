@@ -1,0 +1,125 @@
+"""Acts: what a person does to mail, one at a time and many, and how the server answers."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from .mail import Status, Time, Wire
+
+
+class Verb(StrEnum):
+    """Every verb on mail. Each is a route, a CLI verb, an `/acpi` verb and an action of the terminal."""
+
+    CLAIM = "claim"
+    UNCLAIM = "unclaim"
+    TAKEOVER = "takeover"
+    RELEASE = "release"
+    RECALL = "recall"
+    DELETE = "delete"
+    RESTORE = "restore"
+    EXTEND = "extend"
+    NOTE = "note"
+    SETTLE = "settle"
+
+
+class SettleAs(StrEnum):
+    ARRIVED = "arrived"
+    AGAIN = "again"
+    HOLD = "hold"
+
+
+class Result(StrEnum):
+    DONE = "done"
+    CHANGED = "changed"  #: it changed after `as_of`
+    CLAIMED = "claimed"  #: somebody else holds it
+    REFUSED = "refused"  #: rights
+    STATUS = "status"  #: the verb does not apply to its status
+    GONE = "gone"  #: no such mail
+    LOST = "lost"  #: the claim named by the fence is no longer held
+
+
+class ActBody(Wire):
+    """Body of POST /api/v1/mails/ID/VERB."""
+
+    as_of: int | None = None  #: the sequence that what the person saw was true at
+    fence: int | None = None  #: the fence of the claim that the person holds
+    reason: str = Field(default="", max_length=1000)
+    query: str | None = None  #: a message's id means its mails that match this filter
+    for_seconds: int | None = Field(default=None, ge=1, le=7 * 86400)  #: claim: an end of its own (CLI and API)
+    expiry: Time | None = None  #: extend and restore: the new end
+    note: str = Field(default="", max_length=4000)
+    settle: SettleAs | None = None
+
+
+class MailResult(Wire):
+    id: str
+    result: Result
+    status: Status | None = None
+    version: int | None = None
+    by: str = ""  #: who holds it, for `claimed`
+    detail: str = ""
+
+
+class ActAnswer(Wire):
+    """Answer to an act on one mail or message."""
+
+    seq: int  #: of the last entry written
+    fence: int | None = None  #: of a claim that was granted or is held
+    done: int
+    results: list[MailResult]
+    release: str | None = None  #: release id
+    recall_until: Time | None = None  #: until when `recall` can stop it
+
+
+class ActRequest(Wire):
+    """Body of POST /api/v1/acts: exactly one of `ids` and `query`."""
+
+    verb: Verb
+    ids: list[str] | None = Field(default=None, max_length=100_000)
+    query: str | None = None
+    reason: str = Field(default="", max_length=1000)
+    as_of: int | None = None
+    for_seconds: int | None = None
+    expiry: Time | None = None
+    note: str = Field(default="", max_length=4000)
+    settle: SettleAs | None = None
+
+
+class ActState(StrEnum):
+    STORED = "stored"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    DONE = "done"
+    LAPSED = "lapsed"  #: not confirmed within ten minutes
+
+
+class ActProgress(Wire):
+    id: str
+    verb: Verb
+    state: ActState
+    as_of: int
+    count: int
+    done: int = 0
+    tried: int = 0
+    results: dict[str, int] = {}  #: how many mails by result
+    sample: list[str] = []  #: some subjects and addresses, by right
+    who: str = ""
+    created: Time
+    finished: Time | None = None
+
+
+class Confirm(Wire):
+    expect: int
+
+
+class Problem(Wire):
+    """RFC 9457. `type` is stable: the last word of it is the name used in the code."""
+
+    type: str
+    title: str
+    status: int
+    detail: str = ""
+    extra: dict[str, Any] = {}

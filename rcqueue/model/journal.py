@@ -1,0 +1,64 @@
+"""Journal entries and the frames of the feed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .mail import Row, RowClaim, Status, Time, Wire
+
+API = 1  #: version of the wire; a terminal and a server that differ say so
+PING = 10  #: seconds between pings
+LEASE = 120  #: seconds a terminal's lease outlives its last answered ping
+
+
+class MailChange(Wire):
+    """What an entry left a mail as."""
+
+    id: str
+    status: Status
+    version: int
+    expiry: Time | None = None
+    claim: RowClaim | None = None
+
+
+class Entry(Wire):
+    """One entry: one message, and the mails of it that changed. `row` is the message as it is now, all its mails."""
+
+    seq: int
+    at: Time
+    kind: str  #: OBJECT.VERB, e.g. mail.release
+    message: str | None = None
+    mails: list[MailChange] = []
+    row: Row | None = None
+    actor: str = ""
+    note: str | None = None  #: reason, note or reply, where the viewer may see it
+
+
+class Hello(Wire):
+    api: int
+    server: str
+    journal: str  #: id of the journal; another one means resync
+    ping: int = PING
+
+
+class Presence(Wire):
+    who: str
+    message: str | None = None  #: None: gone
+    pane: str = ""
+
+
+class History(Wire):
+    id: str
+    entries: list[Entry]
+
+
+class Frame(Wire):
+    """One frame from the server: exactly one of these is set, `entries` with from_/to."""
+
+    hello: Hello | None = None
+    from_: int | None = None
+    to: int | None = None
+    entries: list[Entry] | None = None
+    presence: list[Presence] | None = None
+    resync: dict[str, Any] | None = None
+    latest: bool = False  #: entries are the latest of each message only (a reader that lags)

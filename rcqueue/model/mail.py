@@ -1,0 +1,230 @@
+"""Messages and mails as they cross the wire. Times are RFC 3339 UTC with milliseconds; sizes are bytes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer
+
+
+class Status(StrEnum):
+    ONHOLD = "ONHOLD"
+    RELEASING = "RELEASING"
+    UNCERTAIN = "UNCERTAIN"
+    RELEASED = "RELEASED"
+    DELETED = "DELETED"
+    EXPIRED = "EXPIRED"
+
+
+class VerdictKind(StrEnum):
+    SPAM = "SPAM"
+    VIRUS = "VIRUS"
+    PHISH = "PHISH"
+    ATTACHMENT = "ATTACHMENT"
+    POLICY = "POLICY"
+    MANUAL = "MANUAL"
+
+
+def rfc3339(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Time = Annotated[datetime, PlainSerializer(rfc3339, return_type=str)]
+
+
+def from_us(us: int) -> datetime:
+    """Unix microseconds, as the store keeps times, to a datetime in UTC."""
+    return datetime.fromtimestamp(us / 1_000_000, UTC)
+
+
+def to_us(at: datetime) -> int:
+    return round(at.timestamp() * 1_000_000)
+
+
+class Wire(BaseModel):
+    """Unknown fields are ignored: an older terminal reads a newer server."""
+
+    model_config = ConfigDict(extra="ignore", use_enum_values=True)
+
+
+class RowClaim(Wire):
+    """`mails` of the row's matching mails are claimed, by `who` (the holder of most of them)."""
+
+    who: str
+    mails: int
+    session: str = ""  #: a short public mark of the holder's session, to tell two sessions of one person apart
+    fence: int = 0  #: the highest fence among them
+
+
+class Row(Wire):
+    """One message in a list: those of its mails that match. A class that the viewer lacks: the key is absent (None)."""
+
+    id: str
+    timestamp: Time
+    status: Status  #: the commonest status of the matching mails
+    expiry: Time | None = None  #: the earliest of the matching mails that are on hold
+    fromDomain: str | None = None
+    fromEmail: str | None = None
+    sender: str | None = None  #: envelope sender; "" for bounces
+    toEmail: str | None = None  #: the first matching recipient
+    matching: int  #: mails that match the filter
+    recipients: int  #: mails of the message
+    subject: str | None = None
+    score: float | None = None
+    verdict: VerdictKind
+    size: int
+    rules: list[str] | None = None  #: names of the rules that fired
+    customer: str
+    queue: str
+    claim: RowClaim | None = None
+    version: int
+    degraded: str | None = None  #: why the mail could not be read whole, or None
+
+
+class Page(Wire):
+    """A page of rows, true at journal sequence `seq`. `next` goes on from its end; None at the end of the list."""
+
+    seq: int
+    rows: list[Row]
+    next: str | None = None
+    previous: str | None = None
+    partial: bool = False  #: the time limit came first: these are what was found, `next` goes on
+
+
+class Counts(Wire):
+    """Kept counters: mails by status, and, of those on hold, by verdict."""
+
+    seq: int
+    status: dict[str, int]
+    verdict: dict[str, int] = {}
+
+
+class RuleHit(Wire):
+    name: str
+    points: float | None = None
+    description: str | None = None  #: of class `rules`
+
+
+class HeaderField(Wire):
+    name: str
+    value: str
+
+
+class Hop(Wire):
+    """One Received field, cut into its clauses as far as they can be read."""
+
+    by: str = ""
+    from_: str = ""
+    with_: str = ""
+    id: str = ""
+    for_: str = ""
+    at: str = ""
+    raw: str = ""
+
+
+class Receipt(Wire):
+    """The receipt log of a message: how it came in."""
+
+    at: Time
+    client: str = ""  #: address of the SMTP client
+    port: int = 0
+    helo: str = ""
+    protocol: str = ""  #: SMTP, ESMTP, ESMTPS, LMTP, import
+    tls: str = ""  #: version and cipher, "" without
+    smtputf8: bool = False
+    body_8bit: bool = False
+    sender: str = ""
+    recipients: list[str] = []
+    size: int = 0
+    connected_at: Time | None = None
+    data_at: Time | None = None
+    trace: list[Hop] = []
+    authentication: list[str] = []  #: Authentication-Results and Received-SPF, as they stand
+    filters: list[HeaderField] = []  #: the spam filters' own fields that quote no body
+
+
+class Attachment(Wire):
+    name: str
+    type: str
+    size: int
+    sha256: str
+
+
+class MailLine(Wire):
+    """One mail of a message."""
+
+    id: str
+    toEmail: str
+    status: Status
+    expiry: Time | None = None
+    version: int
+    claim: RowClaim | None = None
+    reply: str = ""  #: the next hop's last answer
+
+
+class Part(StrEnum):
+    """What `show --part` and `GET /api/v1/mails/ID/PART` can give."""
+
+    SUMMARY = "summary"
+    ENVELOPE = "envelope"
+    HEADERS = "headers"
+    VERDICT = "verdict"
+    RECEIPT = "receipt"
+    HISTORY = "history"
+    ATTACHMENTS = "attachments"
+    TEXT = "text"
+    RAW = "raw"
+
+
+class Envelope(Wire):
+    id: str
+    sender: str
+    mails: list[MailLine]
+    more: int = 0  #: mails beyond those listed
+
+
+class Headers(Wire):
+    id: str
+    fields: list[HeaderField]
+    withheld: int = 0  #: fields that are not on the allow-list, and so not shown
+    degraded: str | None = None
+
+
+class VerdictDetail(Wire):
+    id: str
+    verdict: VerdictKind
+    score: float | None = None
+    required: float | None = None
+    reason: str = ""
+    rules: list[RuleHit] = []
+    degraded: str | None = None
+
+
+class ReceiptDetail(Wire):
+    id: str
+    receipt: Receipt
+
+
+class Attachments(Wire):
+    id: str
+    attachments: list[Attachment]
+    degraded: str | None = None
+
+
+class Text(Wire):
+    id: str
+    text: str
+    truncated: bool = False
+    source: str = "text/plain"
+    degraded: str | None = None
+
+
+class Summary(Wire):
+    """The default of `rcqueue show`: row, envelope, listed headers and verdict in one."""
+
+    row: Row
+    envelope: Envelope | None = None
+    headers: Headers | None = None
+    verdict: VerdictDetail | None = None
