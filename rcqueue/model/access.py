@@ -43,9 +43,7 @@ class Role:
     classes: frozenset[DataClass]
 
 
-_OPERATOR = frozenset(
-    {Right.VIEW, Right.HEADERS, Right.CLAIM, Right.RELEASE, Right.DELETE, Right.EXTEND, Right.NOTE}
-)
+_OPERATOR = frozenset({Right.VIEW, Right.HEADERS, Right.CLAIM, Right.RELEASE, Right.DELETE, Right.EXTEND, Right.NOTE})
 _BLIND = frozenset({DataClass.ENVELOPE, DataClass.HEADERS, DataClass.SUBJECT})
 
 ROLES: dict[str, Role] = {

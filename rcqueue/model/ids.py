@@ -1,8 +1,8 @@
 """Ids of messages and mails.
 
-A message's id is 63 bits: 42 bits of Unix milliseconds, then the low 21 bits of the journal sequence that held it. It is
-written as 13 characters of Crockford base32, so ids sort as the messages arrived. A mail's id is its message's id and three
-characters more: the number of the recipient.
+A message's id is 63 bits: 42 bits of Unix milliseconds, then the low 21 bits of the journal sequence that held it,
+written as 13 characters of Crockford base32, so ids sort as the messages arrived. A mail's id is its message's id and
+three characters more: the number of the recipient.
 """
 
 from __future__ import annotations

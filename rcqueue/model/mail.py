@@ -228,3 +228,25 @@ class Summary(Wire):
     envelope: Envelope | None = None
     headers: Headers | None = None
     verdict: VerdictDetail | None = None
+
+
+class RoleGrant(Wire):
+    role: str
+    customer: str
+
+
+class Whoami(Wire):
+    """Who is signed in, and what they may do."""
+
+    name: str
+    session: str  #: short public mark of the session
+    roles: list[RoleGrant]
+    locks: list[str] = []
+    rights: list[str]  #: held anywhere
+    classes: list[str]  #: held at each customer that can be viewed: what a filter may ask about
+    customers: list[str]
+    api: int
+    server: str
+    journal: str
+    queue: str = "main"
+    warning: str = ""

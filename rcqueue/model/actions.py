@@ -1,0 +1,188 @@
+"""The one registry of actions: keys, footer, help page, palette, CLI verbs, routes and `/acpi` verbs come from it.
+
+An action that reaches the server carries the name of its verb as OBJECT.VERB: `mail.release` is the key `r`, the route
+`POST /api/v1/mails/ID/release`, `rcqueue release` and `{"cmd": "mail.release"}`. A test walks the registry and fails
+where one is missing. Actions that only move the view are marked `view` and need none. Plain data, so that it loads
+before pydantic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .access import Right
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    name: str  #: OBJECT.VERB for the server's, view.NAME for those that only move the view
+    help: str  #: one line, lower case, as the footer and the palette show it
+    key: str | None = None  #: Textual's name of the key; several by comma
+    contexts: tuple[str, ...] = ("queue",)  #: screens and panes where the key works
+    right: Right | None = None
+    dangerous: bool = False  #: changes mail; last in the footer, checked first when the feed is stale
+    statuses: tuple[str, ...] = ()  #: statuses of the mail that it applies to; empty: any
+    footer: str | None = None  #: the word in the footer; None: only in help and palette
+    many: bool = False  #: works on a selection or a filter too
+    cli: str | None = None  #: the CLI words, where they are not simply the verb
+
+    @property
+    def view(self) -> bool:
+        return self.name.startswith("view.")
+
+    @property
+    def object(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def verb(self) -> str:
+        return self.name.partition(".")[2]
+
+
+_HELD = ("ONHOLD",)
+_Q = ("queue", "message")
+
+ACTIONS: tuple[Action, ...] = (
+    # -- acts on mail
+    Action("mail.claim", "claim it: nobody else can act on it", "c", _Q, Right.CLAIM, False, _HELD, "claim", True),
+    Action("mail.unclaim", "give the claim back", "C", _Q, Right.CLAIM, False, _HELD, "unclaim", True),
+    Action(
+        "mail.takeover",
+        "take over a colleague's claim, saying why",
+        "t",
+        _Q,
+        Right.TAKEOVER,
+        True,
+        _HELD,
+        "take over",
+        True,
+    ),
+    Action("mail.extend", "extend its expiry", "x", _Q, Right.EXTEND, False, _HELD, None, True),
+    Action("mail.note", "write a note on it", "n", _Q, Right.NOTE, False, (), "note", True),
+    Action("mail.release", "release it to the next hop", "r", _Q, Right.RELEASE, True, _HELD, "release", True),
+    Action(
+        "mail.recall",
+        "recall a release within its window",
+        "u",
+        _Q,
+        Right.RELEASE,
+        True,
+        ("RELEASING",),
+        "recall",
+        True,
+    ),
+    Action(
+        "mail.delete",
+        "delete it (restore brings it back until the purge)",
+        "d",
+        _Q,
+        Right.DELETE,
+        True,
+        _HELD,
+        "delete",
+        True,
+    ),
+    Action(
+        "mail.restore",
+        "restore a deleted, expired or released mail to the hold",
+        "R",
+        _Q,
+        Right.DELETE,
+        True,
+        ("DELETED", "EXPIRED", "RELEASED"),
+        "restore",
+        True,
+    ),
+    Action(
+        "mail.settle",
+        "settle an uncertain release: arrived, again or hold",
+        "s",
+        _Q,
+        Right.RELEASE,
+        True,
+        ("UNCERTAIN",),
+        "settle",
+        True,
+    ),
+    # -- what the server is asked to show
+    Action("mail.list", "filter the queue", "slash", ("queue",), Right.VIEW, footer="filter", cli="list"),
+    Action("mail.show", "open the mail", "enter", ("queue",), Right.VIEW, footer="open", cli="show"),
+    Action("mail.body", "read the body (goes on record)", "b", _Q, Right.VIEW, footer="body", cli="show"),
+    Action("act.list", "acts on many: progress", "A", ("queue",), Right.VIEW, cli="acts"),
+    Action("act.stop", "stop the act that is running", "ctrl+x", ("queue",), Right.VIEW, cli="acts"),
+    # -- people
+    Action("people.list", "people and their roles", "P", ("queue",), Right.ADMINISTER, cli="people list"),
+    Action("people.create", "create an account", "a", ("people",), Right.ADMINISTER, footer="add", cli="people create"),
+    Action(
+        "people.lock",
+        "lock a person out of bodies",
+        "l",
+        ("people",),
+        Right.ADMINISTER,
+        True,
+        footer="lock bodies",
+        cli="people lock",
+    ),
+    Action(
+        "people.unlock",
+        "unlock bodies for a person",
+        "L",
+        ("people",),
+        Right.ADMINISTER,
+        True,
+        footer="unlock",
+        cli="people unlock",
+    ),
+    Action(
+        "people.grant",
+        "grant a role at a customer",
+        "g",
+        ("people",),
+        Right.ADMINISTER,
+        True,
+        footer="grant",
+        cli="people grant",
+    ),
+    Action(
+        "people.revoke", "revoke a role", "v", ("people",), Right.ADMINISTER, True, footer="revoke", cli="people revoke"
+    ),
+    Action("people.disable", "disable an account", "D", ("people",), Right.ADMINISTER, True, cli="people disable"),
+    Action("people.enable", "enable an account", "E", ("people",), Right.ADMINISTER, True, cli="people enable"),
+    Action(
+        "people.password", "set a person's password", None, ("people",), Right.ADMINISTER, True, cli="people password"
+    ),
+    Action("audit.list", "the audit log", None, ("queue",), Right.AUDIT, cli="audit list"),
+    # -- the view
+    Action("view.down", "next mail", "j,down"),
+    Action("view.up", "previous mail", "k,up"),
+    Action("view.page_down", "page down", "pagedown,ctrl+f,space"),
+    Action("view.page_up", "page up", "pageup,ctrl+b"),
+    Action("view.top", "newest mail, and the new ones", "g,home"),
+    Action("view.bottom", "oldest mail", "G,end"),
+    Action("view.select", "mark or unmark this mail", "v", footer="mark"),
+    Action("view.select_none", "drop all marks", "V"),
+    Action("view.pane_next", "next pane", "tab", _Q, footer="pane"),
+    Action("view.pane_previous", "previous pane", "shift+tab", _Q),
+    Action("view.panes", "panes below, or the table alone", "p"),
+    Action("view.unfold", "show each recipient", "e", _Q),
+    Action("view.sort", "sort by the next column", "o"),
+    Action("view.jump", "jump to a time or an id", "ctrl+g"),
+    Action("view.back", "back", "escape,q", ("message", "people", "acts", "help", "demo")),
+    Action("view.redraw", "draw the screen anew", "ctrl+l", ("app",)),
+    Action("view.help", "help: every key that works here", "question_mark", ("app",), footer="help"),
+    Action("view.palette", "find any command by its name", "ctrl+p", ("app",), footer="commands"),
+    Action("view.theme", "next theme", None, ("app",)),
+    Action("view.demo", "Demo: accounts, the server's URL", None, ("app",)),
+    Action("view.quit", "sign out and quit", "ctrl+q", ("app",)),
+)
+
+BY_NAME: dict[str, Action] = {a.name: a for a in ACTIONS}
+
+
+def named(name: str) -> Action:
+    return BY_NAME[name]
+
+
+def server_actions() -> tuple[Action, ...]:
+    """Those that reach the server: each has a route, a CLI verb and an `/acpi` verb."""
+    return tuple(a for a in ACTIONS if not a.view)

@@ -1,0 +1,327 @@
+"""The whole schema, as SQLAlchemy Core tables, for SQLite and PostgreSQL.
+
+Times are BIGINT Unix microseconds by the store's clock. Ids are given by us, never by the database. JSON is kept as
+canonical text, because jsonb would reorder it. `Alembic` reads the same metadata (migrations.py).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData()
+
+# BIGINT PRIMARY KEY is no rowid alias in SQLite, INTEGER is.
+Big = BigInteger().with_variant(Integer, "sqlite")
+
+STATUSES = ("onhold", "releasing", "uncertain", "released", "deleted", "expired")
+
+# -- the journal ------------------------------------------------------------------------------------------------------
+
+#: One row, locked once a batch: numbers are gapless and in commit order.
+head = Table(
+    "head",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("journal", Text, nullable=False),  # id of this journal; a restored backup gets another
+    Column("seq", Big, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+entry = Table(
+    "entry",
+    metadata,
+    Column("seq", Big, primary_key=True),
+    Column("at", Big, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("customer", Text),  # path; None: concerns no customer's mail
+    Column("message", Big),
+    Column("account", Big),  # None: system
+    Column("leaf", Text, nullable=False),  # RFC 8785 JSON with the previous hash and the commitment to `personal`
+    Column("hash", LargeBinary, nullable=False),  # SHA-256(0x00 + leaf)
+    Column("salt", LargeBinary),
+    Column("personal", Text),  # erasable: reasons, notes, addresses; the leaf only commits to it
+    Index("entry_message", "message", "seq"),
+    Index("entry_account", "account", "seq"),
+    Index("entry_kind", "kind", "seq"),
+)
+
+# -- customers and people ---------------------------------------------------------------------------------------------
+
+customer = Table(
+    "customer",
+    metadata,
+    Column("path", Text, primary_key=True),  # "acme/sales"; the root is "all"
+    Column("claim_locks_body", Boolean, nullable=False),
+)
+
+customer_domain = Table(
+    "customer_domain",
+    metadata,
+    Column("domain", Text, primary_key=True),
+    Column("customer", Text, nullable=False),
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("id", Big, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("password", Text),  # argon2id
+    Column("enabled", Boolean, nullable=False),
+    Column("created", Big, nullable=False),
+)
+
+role_grant = Table(
+    "role_grant",
+    metadata,
+    Column("account", Big, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("customer", Text, nullable=False),
+    PrimaryKeyConstraint("account", "role", "customer"),
+)
+
+#: Classes of data taken from one person by name (model.access.LOCKS).
+person_lock = Table(
+    "person_lock",
+    metadata,
+    Column("account", Big, nullable=False),
+    Column("name", Text, nullable=False),
+    PrimaryKeyConstraint("account", "name"),
+)
+
+#: A signed-in terminal, or a token of a script. Claims are rows under it; its lease keeps them all.
+session = Table(
+    "session",
+    metadata,
+    Column("id", Big, primary_key=True),
+    Column("account", Big, nullable=False),
+    Column("token", LargeBinary, nullable=False, unique=True),  # SHA-256 of the opaque token
+    Column("kind", Text, nullable=False),  # terminal, token, system
+    Column("scope", Text, nullable=False),  # space-separated rights; "" means all of the account's
+    Column("label", Text, nullable=False),
+    Column("created", Big, nullable=False),
+    Column("seen", Big, nullable=False),
+    Column("ends", Big, nullable=False),
+    Column("lease", Big, nullable=False),  # until when claims under it live, 0: none
+    Column("ended", Big),
+    Index("session_account", "account"),
+)
+
+# -- messages and mails -----------------------------------------------------------------------------------------------
+
+blob = Table(
+    "blob",
+    metadata,
+    Column("customer", Text, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("size", Big, nullable=False),
+    Column("codec", Text, nullable=False),  # "" as it came, "zlib"
+    Column("data", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("customer", "sha256"),
+)
+
+#: What arrived: one transaction for one customer. Lists and sorts touch only this table.
+message = Table(
+    "message",
+    metadata,
+    Column("id", Big, primary_key=True),
+    Column("queue", Text, nullable=False),
+    Column("customer", Text, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("at", Big, nullable=False),
+    Column("size", Big, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("from_email", Text, nullable=False),
+    Column("from_domain", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("first_rcpt", Text, nullable=False),
+    Column("words", Text, nullable=False),  # case-folded subject, from and to: what bare words look in
+    Column("score", Float),
+    Column("verdict", Text, nullable=False),
+    Column("rules", Text, nullable=False),  # JSON list of names
+    Column("degraded", Text),
+    Column("recipients", Integer, nullable=False),
+    *(Column(s, Integer, nullable=False) for s in STATUSES),  # mails by status
+    Column("next_expiry", Big),  # earliest among its mails on hold
+    Column("version", Big, nullable=False),
+    Column("purged", Big),  # when its bytes went
+    *(
+        Index(
+            f"message_{s}_{c or 'id'}",
+            *([c] if c else []),
+            "id",
+            **{f"{d}_where": text(f"{s} > 0") for d in ("sqlite", "postgresql")},
+        )
+        for s, columns in {
+            "onhold": ("", "score", "size", "next_expiry", "from_email", "subject", "verdict"),
+            "releasing": ("",),
+            "uncertain": ("",),
+            "released": ("",),
+            "deleted": ("",),
+            "expired": ("",),
+        }.items()
+        for c in columns
+    ),
+    Index("message_score", "score", "id"),
+    Index("message_size", "size", "id"),
+    Index("message_blob", "customer", "sha256"),
+)
+
+#: What is only wanted when a message is opened.
+message_detail = Table(
+    "message_detail",
+    metadata,
+    Column("message", Big, primary_key=True),
+    Column("receipt", Text, nullable=False),  # model.mail.Receipt
+    Column("headers", Text, nullable=False),  # [[name, value]...] of the allow-list
+    Column("withheld", Integer, nullable=False),
+    Column("verdict", Text, nullable=False),  # model.mail.VerdictDetail without id
+    Column("deep", LargeBinary),  # zlib JSON of reading.deep.Deep, once somebody opened the body
+)
+
+#: Posting lists: `term` is "from:gmail.com", "to:a@b.c", "verdict:VIRUS", "customer:acme" ..., so that a page of any
+#: indexed term is one walk along an index, however many mails there are.
+posting = Table(
+    "posting",
+    metadata,
+    Column("term", Text, nullable=False),
+    Column("message", Big, nullable=False),
+    PrimaryKeyConstraint("term", "message"),
+    sqlite_with_rowid=False,
+)
+
+#: One recipient of a message.
+mail = Table(
+    "mail",
+    metadata,
+    Column("message", Big, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("rcpt", Text, nullable=False),
+    Column("rcpt_domain", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("expiry", Big, nullable=False),
+    Column("version", Big, nullable=False),
+    Column("release", Text),  # release id, kept over "send again"
+    Column("due", Big),  # RELEASING: not before; the end of the recall window, or of a retry's wait
+    Column("tries", Integer, nullable=False),
+    Column("reply", Text, nullable=False),  # the next hop's last answer
+    Column("ended", Big),  # when it became RELEASED, DELETED or EXPIRED: purge counts from here
+    PrimaryKeyConstraint("message", "n"),
+    Index("mail_due", "due", sqlite_where=text("status = 'RELEASING'"), postgresql_where=text("status = 'RELEASING'")),
+    Index("mail_expiry", "expiry", sqlite_where=text("status = 'ONHOLD'"), postgresql_where=text("status = 'ONHOLD'")),
+    Index("mail_ended", "ended", sqlite_where=text("ended IS NOT NULL"), postgresql_where=text("ended IS NOT NULL")),
+    sqlite_with_rowid=False,
+)
+
+claim = Table(
+    "claim",
+    metadata,
+    Column("message", Big, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("session", Big, nullable=False),
+    Column("account", Big, nullable=False),
+    Column("fence", Big, nullable=False),  # the sequence of its grant
+    Column("at", Big, nullable=False),
+    Column("until", Big),  # an end of its own (CLI and API); None: the session's lease
+    PrimaryKeyConstraint("message", "n"),
+    Index("claim_session", "session"),
+    Index("claim_account", "account", "message"),
+    Index("claim_until", "until"),
+    sqlite_with_rowid=False,
+)
+
+#: Durable before connecting (`started`), and again before the final dot (`dot`).
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("message", Big, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("release", Text, nullable=False),
+    Column("next_hop", Text, nullable=False),
+    Column("started", Big, nullable=False),
+    Column("dot", Big),
+    Column("finished", Big),
+    Column("code", Integer),
+    Column("reply", Text),
+    PrimaryKeyConstraint("message", "n", "number"),
+    Index("attempt_open", "started", sqlite_where=text("finished IS NULL"), postgresql_where=text("finished IS NULL")),
+)
+
+note = Table(
+    "note",
+    metadata,
+    Column("seq", Big, primary_key=True),
+    Column("message", Big, nullable=False),
+    Column("account", Big, nullable=False),
+    Column("text", Text, nullable=False),
+    Index("note_message", "message"),
+)
+
+# -- acts on many -----------------------------------------------------------------------------------------------------
+
+act = Table(
+    "act",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account", Big, nullable=False),
+    Column("session", Big, nullable=False),
+    Column("request", Text, nullable=False),  # model.act.ActRequest
+    Column("as_of", Big, nullable=False),
+    Column("count", Big, nullable=False),
+    Column("sample", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created", Big, nullable=False),
+    Column("finished", Big),
+    Index("act_state", "state"),
+)
+
+act_mail = Table(
+    "act_mail",
+    metadata,
+    Column("act", Text, nullable=False),
+    Column("message", Big, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("result", Text),  # None: not tried yet
+    Column("detail", Text),
+    PrimaryKeyConstraint("act", "message", "n"),
+    sqlite_with_rowid=False,
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("account", Big, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("at", Big, nullable=False),
+    PrimaryKeyConstraint("account", "key"),
+    Index("idempotency_at", "at"),
+)
+
+#: Kept counters, moved in the transaction that moves the mails; never counted.
+tally = Table(
+    "tally",
+    metadata,
+    Column("customer", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("n", Big, nullable=False),
+    PrimaryKeyConstraint("customer", "status", "verdict"),
+)
