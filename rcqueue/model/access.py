@@ -81,13 +81,14 @@ class Access:
     session: int
     grants: tuple[Grant, ...] = ()
     locks: frozenset[str] = frozenset()
+    scope: frozenset[str] = frozenset()  #: rights that a token is narrowed to; empty: all of the account's
 
     def rights_at(self, customer: str) -> frozenset[Right]:
         held: frozenset[Right] = frozenset()
         for grant in self.grants:
             if covers(grant.customer, customer):
                 held |= ROLES[grant.role].rights
-        return held
+        return held & self._scope()
 
     def classes_at(self, customer: str) -> frozenset[DataClass]:
         held: frozenset[DataClass] = frozenset()
@@ -100,7 +101,10 @@ class Access:
 
     def anywhere(self, right: Right) -> bool:
         """Whether the right is held at any customer."""
-        return any(right in ROLES[g.role].rights for g in self.grants)
+        return right in self._scope() and any(right in ROLES[g.role].rights for g in self.grants)
+
+    def _scope(self) -> frozenset[Right]:
+        return frozenset(Right(name) for name in self.scope) if self.scope else frozenset(Right)
 
     def classes_everywhere(self) -> frozenset[DataClass]:
         """The classes held at each customer that this account can view: what a filter may ask about."""
@@ -109,6 +113,8 @@ class Access:
 
     def customers(self, right: Right = Right.VIEW) -> tuple[str, ...]:
         """The customers at (and below) which the right is held, without those that another one covers."""
+        if right not in self._scope():
+            return ()
         paths = sorted({g.customer for g in self.grants if right in ROLES[g.role].rights}, key=len)
         kept: list[str] = []
         for path in paths:
@@ -119,4 +125,8 @@ class Access:
     @property
     def key(self) -> tuple[object, ...]:
         """Two accounts with an equal key see the same bytes of everything that is not personal to them."""
-        return (tuple(sorted((g.customer, g.role) for g in self.grants)), tuple(sorted(self.locks)))
+        return (
+            tuple(sorted((g.customer, g.role) for g in self.grants)),
+            tuple(sorted(self.locks)),
+            tuple(sorted(self.scope)),
+        )

@@ -1,0 +1,279 @@
+"""The rows that a batch works on: read once, changed in memory by each operation in turn, written once.
+
+An operation names what it `Needs`; the writer loads all that a batch needs in a few statements. Operations then read
+and change `Rows`; a `Mark` undoes what an operation that failed half-way did. At the end `flush` writes what differs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from rcqueue.model.access import Access, Grant
+
+from . import tables as t
+
+RowDict = dict[str, Any]
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What an operation reads. A message comes with its mails, claims and open attempts; a session with its account."""
+
+    messages: frozenset[int] = frozenset()
+    sessions: frozenset[int] = frozenset()
+    accounts: frozenset[str] = frozenset()  # by name
+    account_ids: frozenset[int] = frozenset()
+    keys: frozenset[tuple[int, str]] = frozenset()  # idempotency
+    acts: frozenset[str] = frozenset()
+    steps: frozenset[str] = frozenset()  # acts, with the next mails that wait to be tried and all of their messages
+
+
+STEP = 200  #: mails that one step of an act tries: colleagues' acts go in between
+_PRIMARY: dict[str, tuple[str, ...]] = {
+    name: tuple(c.name for c in table.primary_key.columns) for name, table in t.metadata.tables.items()
+}
+
+
+@dataclass(slots=True)
+class Rows:
+    """Tables as dictionaries by primary key. Only what was needed is there."""
+
+    tables: dict[str, dict[Key, RowDict]] = field(default_factory=lambda: defaultdict(dict))
+    mails: dict[int, dict[int, RowDict]] = field(default_factory=lambda: defaultdict(dict))
+    claims: dict[int, dict[int, RowDict]] = field(default_factory=lambda: defaultdict(dict))
+    account_names: dict[str, int] = field(default_factory=dict)
+    grants: dict[int, set[Grant]] = field(default_factory=lambda: defaultdict(set))
+    locks: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+    loaded: dict[tuple[str, Key], RowDict | None] = field(default_factory=dict)  # as they were, of those changed
+    appended: dict[str, list[RowDict]] = field(default_factory=lambda: defaultdict(list))
+    tallies: dict[tuple[str, str, str], int] = field(default_factory=lambda: defaultdict(int))
+    undo: list[Any] = field(default_factory=list)
+
+    # -- reading
+
+    def get(self, table: Table, *key: Any) -> RowDict | None:
+        return self.tables[table.name].get(key)
+
+    def message(self, message: int) -> RowDict | None:
+        return self.tables["message"].get((message,))
+
+    def access(self, session: int, now: int) -> Access | None:
+        """Who a session is and what they may do, in this transaction; None when it has ended."""
+        row = self.get(t.session, session)
+        if row is None or row["ended"] is not None or row["ends"] <= now:
+            return None
+        return self.access_of(row["account"], session, row["scope"])
+
+    def access_of(self, account: int, session: int, scope: str = "") -> Access | None:
+        """The same by account: an act on many outlives the session that confirmed it."""
+        row = self.get(t.account, account)
+        if row is None or not row["enabled"]:
+            return None
+        return Access(
+            account=account,
+            name=row["name"],
+            session=session,
+            grants=tuple(sorted(self.grants[account], key=lambda g: (g.customer, g.role))),
+            locks=frozenset(self.locks[account]),
+            scope=frozenset(scope.split()),
+        )
+
+    # -- changing
+
+    def put(self, table: Table, key: Key, values: RowDict) -> None:
+        """Inserts a row, or changes the named columns of one."""
+        rows = self.tables[table.name]
+        old = rows.get(key)
+        self._remember(table, key, old)
+        new = {**old, **values} if old is not None else dict(values)
+        rows[key] = new
+        self._index(table.name, key, new)
+
+    def drop(self, table: Table, key: Key) -> None:
+        old = self.tables[table.name].pop(key, None)
+        if old is not None:
+            self._remember(table, key, old)
+            self._index(table.name, key, None)
+
+    def append(self, table: Table, values: RowDict) -> None:
+        """Inserts a row that no operation of this batch reads. A blob or posting that exists already stays as it is."""
+        self.appended[table.name].append(values)
+        self.undo.append(self.appended[table.name].pop)
+
+    def count(self, customer: str, status: str, verdict: str, by: int) -> None:
+        key = (customer, status, verdict)
+        self.tallies[key] += by
+        self.undo.append(lambda: self.tallies.__setitem__(key, self.tallies[key] - by))
+
+    def grant(self, account: int, grant: Grant, on: bool) -> None:
+        key = (account, grant.role, grant.customer)
+        if on:
+            self.put(t.role_grant, key, {"account": account, "role": grant.role, "customer": grant.customer})
+        else:
+            self.drop(t.role_grant, key)
+
+    def lock(self, account: int, name: str, on: bool) -> None:
+        if on:
+            self.put(t.person_lock, (account, name), {"account": account, "name": name})
+        else:
+            self.drop(t.person_lock, (account, name))
+
+    def mark(self) -> None:
+        """From here on `revert` takes back."""
+        self.undo.clear()
+
+    def revert(self) -> None:
+        while self.undo:
+            self.undo.pop()()
+
+    def _remember(self, table: Table, key: Key, old: RowDict | None) -> None:
+        place = (table.name, key)
+        first = place not in self.loaded
+        if first:
+            self.loaded[place] = old
+
+        def back() -> None:
+            if first:
+                del self.loaded[place]
+            if old is None:
+                self.tables[table.name].pop(key, None)
+            else:
+                self.tables[table.name][key] = old
+            self._index(table.name, key, old)
+
+        self.undo.append(back)
+
+    def _index(self, name: str, key: Key, row: RowDict | None) -> None:
+        if name in ("mail", "claim"):
+            by_message = (self.mails if name == "mail" else self.claims)[key[0]]
+            if row is None:
+                by_message.pop(key[1], None)
+            else:
+                by_message[key[1]] = row
+        elif name == "account" and row is not None:
+            self.account_names[row["name"]] = key[0]
+        elif name == "role_grant":
+            grant = Grant(key[1], key[2])
+            (self.grants[key[0]].discard if row is None else self.grants[key[0]].add)(grant)
+        elif name == "person_lock":
+            (self.locks[key[0]].discard if row is None else self.locks[key[0]].add)(key[1])
+
+    # -- the database
+
+    def load(self, connection: Connection, needs: Sequence[Needs]) -> None:
+        """Reads what the operations of a batch need, each row once."""
+        acts = set().union(*(n.acts | n.steps for n in needs))
+        if acts:
+            self._take(connection, t.act, select(t.act).where(t.act.c.id.in_(acts)))
+        for act in set().union(*(n.steps for n in needs)):
+            waiting = select(t.act_mail).where(t.act_mail.c.act == act, t.act_mail.c.result.is_(None))
+            self._take(connection, t.act_mail, waiting.order_by(t.act_mail.c.message, t.act_mail.c.n).limit(STEP))
+        messages = set().union(*(n.messages for n in needs)) | {key[1] for key in self.tables["act_mail"]}
+        if messages:
+            for table in (t.message, t.mail, t.claim, t.attempt):
+                column = table.c.id if table is t.message else table.c.message
+                query = select(table).where(column.in_(messages))
+                self._take(
+                    connection, table, query if table is not t.attempt else query.where(table.c.finished.is_(None))
+                )
+        sessions = set().union(*(n.sessions for n in needs))
+        if sessions:
+            self._take(connection, t.session, select(t.session).where(t.session.c.id.in_(sessions)))
+        names = set().union(*(n.accounts for n in needs))
+        if names:
+            self._take(connection, t.account, select(t.account).where(t.account.c.name.in_(names)))
+        ids = {row["account"] for row in self.tables["session"].values()} | {a for (a,) in self.tables["account"]}
+        ids = ids.union(*(n.account_ids for n in needs), {row["account"] for row in self.tables["act"].values()})
+        if ids:
+            self._take(connection, t.account, select(t.account).where(t.account.c.id.in_(ids)))
+            self._take(connection, t.role_grant, select(t.role_grant).where(t.role_grant.c.account.in_(ids)))
+            self._take(connection, t.person_lock, select(t.person_lock).where(t.person_lock.c.account.in_(ids)))
+        keys = set().union(*(n.keys for n in needs))
+        if keys:
+            pair = tuple_(t.idempotency.c.account, t.idempotency.c.key)
+            self._take(connection, t.idempotency, select(t.idempotency).where(pair.in_(keys)))
+
+    def _take(self, connection: Connection, table: Table, query: Any) -> None:
+        rows, primary = self.tables[table.name], _PRIMARY[table.name]
+        for row in connection.execute(query).mappings():
+            key = tuple(row[c] for c in primary)
+            if key not in rows:
+                rows[key] = dict(row)
+                self._index(table.name, key, rows[key])
+
+    def flush(self, connection: Connection) -> None:
+        """Writes what the batch changed: inserts, then updates by the columns that differ, then deletes."""
+        inserts: dict[str, list[RowDict]] = defaultdict(list)
+        updates: dict[tuple[str, tuple[str, ...]], list[RowDict]] = defaultdict(list)
+        deletes: dict[str, list[RowDict]] = defaultdict(list)
+        for (name, key), old in self.loaded.items():
+            new = self.tables[name].get(key)
+            if new is None:
+                if old is not None:
+                    deletes[name].append({f"k_{c}": v for c, v in zip(_PRIMARY[name], key, strict=True)})
+            elif old is None:
+                inserts[name].append(new)
+            else:
+                columns = tuple(c for c in new if new[c] != old.get(c))
+                if columns:
+                    values = {f"v_{c}": new[c] for c in columns}
+                    values.update({f"k_{c}": v for c, v in zip(_PRIMARY[name], key, strict=True)})
+                    updates[name, columns].append(values)
+        for name, rows in inserts.items():
+            connection.execute(insert(t.metadata.tables[name]), rows)
+        for name, rows in self.appended.items():
+            if rows:
+                table = t.metadata.tables[name]
+                connection.execute(_insert_new(connection, table) if name in _SAME else insert(table), rows)
+        for (name, columns), rows in updates.items():
+            table = t.metadata.tables[name]
+            connection.execute(
+                update(table).where(*_by_key(table)).values({c: bindparam(f"v_{c}") for c in columns}), rows
+            )
+        for name, rows in deletes.items():
+            table = t.metadata.tables[name]
+            connection.execute(delete(table).where(*_by_key(table)), rows)
+        tallies = [
+            {"customer": c, "status": s, "verdict": v, "n": n} for (c, s, v), n in sorted(self.tallies.items()) if n
+        ]
+        if tallies:
+            connection.execute(_add_tally(connection), tallies)
+
+
+_SAME = {"blob", "posting"}  # the same key holds the same row
+
+
+def _by_key(table: Table) -> list[Any]:
+    return [table.c[c] == bindparam(f"k_{c}") for c in _PRIMARY[table.name]]
+
+
+def _dialect_insert(connection: Connection) -> Any:
+    return sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+
+
+def _insert_new(connection: Connection, table: Table) -> Any:
+    return _dialect_insert(connection)(table).on_conflict_do_nothing()
+
+
+def _add_tally(connection: Connection) -> Any:
+    statement = _dialect_insert(connection)(t.tally)
+    return statement.on_conflict_do_update(
+        index_elements=["customer", "status", "verdict"], set_={"n": t.tally.c.n + statement.excluded.n}
+    )
+
+
+def loads(text: str) -> Any:
+    """JSON of a text column."""
+    return json.loads(text)
+
+
+def needs_of(messages: Iterable[int], session: int | None = None) -> Needs:
+    return Needs(messages=frozenset(messages), sessions=frozenset(() if session is None else (session,)))

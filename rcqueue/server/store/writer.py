@@ -1,0 +1,181 @@
+"""The one writer: gathers what waits, decides it in order, numbers it, commits it once, then answers.
+
+While a batch is being made durable the next one gathers by itself, so one fsync serves many and nobody waits for a
+window. An answer is given only after the commit that holds it has returned.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import uuid
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from sqlalchemy import insert, select, update
+
+from . import tables as t
+from .clock import Clock
+from .database import Database
+from .journal import GENESIS, Draft, entry_row
+from .rows import Needs, Rows
+
+log = logging.getLogger(__name__)
+MAX_BATCH = 500
+MAX_BYTES = 8 << 20
+
+
+@dataclass(slots=True)
+class Decision:
+    """What an operation decided: entries for the journal, in order, and the answer. An exception as the answer is
+    raised to whoever asked, after the entries (a denied act is an entry) are durable."""
+
+    answer: Any = None
+    entries: list[Draft] = field(default_factory=list)
+
+
+class Operation(Protocol):
+    """Something to be written. `weight` is about how many bytes it adds to a batch."""
+
+    @property
+    def needs(self) -> Needs: ...
+
+    @property
+    def weight(self) -> int: ...
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        """Reads and changes `rows`; `seq` is the number that its first entry gets. Raising changes nothing."""
+        ...
+
+
+class Stopped(Exception):
+    """The writer has ended; nothing more is written."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    operation: Operation
+    future: Future[Any]
+
+
+class Writer:
+    """`submit` an operation, get a future of its answer. `on_commit(last_seq)` is called after each commit that wrote
+    entries, from the writer's thread."""
+
+    def __init__(self, database: Database, clock: Clock, on_commit: Callable[[int], None] = lambda _seq: None) -> None:
+        self._database, self._clock, self.on_commit = database, clock, on_commit
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._accepting = threading.Lock()
+        self._open = True
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        with database.write_engine.begin() as connection:
+            row = connection.execute(select(t.head)).one_or_none()
+            if row is None:
+                self.journal, self._seq, self._hash = str(uuid.uuid4()), 0, GENESIS
+                connection.execute(insert(t.head), {"id": 1, "journal": self.journal, "seq": 0, "hash": GENESIS})
+            else:
+                self.journal, self._seq, self._hash = row.journal, row.seq, row.hash
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        return self._queue.qsize()
+
+    def submit(self, operation: Operation) -> Future[Any]:
+        future: Future[Any] = Future()
+        with self._accepting:
+            if not self._open:
+                raise Stopped("the server is shutting down; nothing was done")
+            self._queue.put(_Waiting(operation, future))
+        return future
+
+    def close(self) -> None:
+        """Writes what waits, then ends."""
+        with self._accepting:
+            if self._open:
+                self._open = False
+                self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            more = True
+            while more:
+                batch, more = self._gather()
+                if batch:
+                    self._write(batch)
+        finally:
+            self._open = False
+            while not self._queue.empty():
+                if waiting := self._queue.get():
+                    waiting.future.set_exception(Stopped("the writer has ended"))
+
+    def _gather(self) -> tuple[list[_Waiting], bool]:
+        batch: list[_Waiting] = []
+        weight = 0
+        first = self._queue.get()
+        while first is not None:
+            batch.append(first)
+            weight += first.operation.weight
+            if len(batch) >= MAX_BATCH or weight >= MAX_BYTES or self._queue.empty():
+                return batch, True
+            first = self._queue.get()
+        return batch, False
+
+    def _write(self, batch: list[_Waiting]) -> None:
+        try:
+            answers = self._commit(batch)
+        except Exception as error:
+            if len(batch) > 1:  # one bad operation must not fail the others
+                for waiting in batch:
+                    self._write([waiting])
+                return
+            log.exception("an operation could not be written: %s", type(batch[0].operation).__name__)
+            answers = [error]
+        for waiting, answer in zip(batch, answers, strict=True):
+            if isinstance(answer, Exception):
+                waiting.future.set_exception(answer)
+            else:
+                waiting.future.set_result(answer)
+
+    def _commit(self, batch: list[_Waiting]) -> list[Any]:
+        """Decides and commits; the answers, in order. Raises if nothing could be written at all."""
+        answers: list[Any] = []
+        with self._database.write_engine.begin() as connection:
+            # Locked for the batch: on PostgreSQL other nodes wait here, so that numbers are in commit order.
+            head = connection.execute(select(t.head).with_for_update()).one()
+            seq, previous = head.seq, head.hash
+            rows = Rows()
+            rows.load(connection, [w.operation.needs for w in batch])
+            now = self._clock.now()
+            for waiting in batch:
+                rows.mark()
+                try:
+                    decision = waiting.operation.decide(rows, now, seq + 1)
+                except Exception as error:
+                    rows.revert()
+                    if not isinstance(error, Refused):
+                        log.exception("%s failed", type(waiting.operation).__name__)
+                    answers.append(error)
+                    continue
+                for draft in decision.entries:
+                    seq += 1
+                    row = entry_row(draft, seq, now, previous)
+                    previous = row["hash"]
+                    rows.append(t.entry, row)
+                answers.append(decision.answer)
+            rows.flush(connection)
+            if seq != head.seq:
+                connection.execute(update(t.head), {"seq": seq, "hash": previous})
+        wrote = seq != self._seq
+        self._seq, self._hash = seq, previous
+        if wrote:
+            self.on_commit(seq)
+        return answers
+
+
+class Refused(Exception):
+    """Base of the refusals that operations raise on purpose: nothing was done, and the asker is told why."""
