@@ -1,0 +1,137 @@
+"""An SMTP server protocol that takes DATA in chunks: what intake and the demo's next hop share.
+
+aiosmtpd reads DATA line by line, refuses lines over 1,001 bytes (real spam has them), and cancels the mail that it is
+storing when the client closes its half of the connection. Here:
+
+- data ends at CRLF.CRLF and nowhere else: LF.LF, LF.CRLF, CR.CR and the like are content (SMTP smuggling);
+- a line may be as long as the message; the bytes arrive at the handler as they were sent, un-dot-stuffed;
+- beyond the size limit the rest is read and thrown away, then answered 552;
+- what came before the end of the stream is answered; data cut off in the middle never reaches the handler;
+- a handler's exception is a 451: the client keeps the mail and tries again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import logging
+from typing import Any, Protocol
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+log = logging.getLogger(__name__)
+
+END_OF_DATA = b"\r\n.\r\n"
+
+
+class DataHandler(Protocol):
+    """What a handler adds to aiosmtpd's optional hooks (handle_EHLO, handle_MAIL, handle_RCPT ...)."""
+
+    async def handle_DATA_bytes(self, server: Any, session: Session, envelope: Envelope, data: bytes) -> str:
+        """The answer to a whole mail, as one SMTP reply line without CRLF. `data` is what the sender's system wrote."""
+        ...
+
+
+class ChunkedSMTP(SMTP):
+    """aiosmtpd's protocol with its DATA replaced. Takes the same arguments; the handler is a `DataHandler`.
+
+    `data_size_limit` is in bytes of content, dots that SMTP added not counted; None: no limit.
+    """
+
+    #: Here only the reader's buffer: the size of a chunk, and the longest command line that is read as one.
+    line_length_limit = 64 * 1024
+    #: RFC 5321 asks for 512; addresses in the wild are longer.
+    command_size_limit = 2048
+
+    def __init__(self, handler: DataHandler, **options: Any) -> None:
+        # The base has one table for all connections, emptied by each new one and widened by each EHLO.
+        self.command_size_limits: dict[str, int] = collections.defaultdict(lambda: self.command_size_limit)
+        super().__init__(handler, **options)
+
+    async def smtp_DATA(self, arg: str | None) -> None:
+        if await self.check_helo_needed() or await self.check_auth_needed("DATA"):
+            return
+        envelope, session = self.envelope, self.session
+        assert envelope is not None and session is not None
+        if not envelope.rcpt_tos:
+            await self.push("503 5.5.1 Error: need RCPT command")
+            return
+        if arg:
+            await self.push("501 5.5.4 Syntax: DATA")
+            return
+        await self.push("354 End data with <CR><LF>.<CR><LF>")
+        try:
+            data = await self._read_data()
+            if data is None:
+                answer = f"552 5.3.4 Error: message is larger than {self.data_size_limit} bytes"
+            else:
+                answer = await self.event_handler.handle_DATA_bytes(self, session, envelope, data)
+        finally:
+            self.envelope = self._create_envelope()
+        await self.push(answer)
+
+    async def _read_data(self) -> bytes | None:
+        """The content up to end of data, or None if it is larger than the limit (all of it is read all the same)."""
+        limit = self.data_size_limit
+        # Stuffing adds at most a byte to each three ("." CRLF): no mail within the limit is longer than this.
+        most = None if not limit else limit * 4 // 3 + 8
+        # The CRLF of the DATA line is the first half of an end of data that comes at once, and the line start that a
+        # leading dot is stuffed at: put back, it makes both cases like all others.
+        self._reader._buffer[:0] = b"\r\n"  # type: ignore[attr-defined]
+        chunks: list[bytes] = []
+        received, ended = 0, False
+        while not ended:
+            try:
+                chunk = await self._reader.readuntil(END_OF_DATA)
+                ended = True
+            except asyncio.LimitOverrunError as overrun:
+                # `consumed` bytes hold no part of an end of data.
+                chunk = await self._reader.readexactly(overrun.consumed)
+            self._reset_timeout()
+            received += len(chunk)
+            if most is None or received <= most:
+                chunks.append(chunk)
+            else:
+                chunks.clear()
+        if not chunks:
+            return None
+        stuffed = b"".join(chunks)
+        chunks.clear()
+        data = unstuff(stuffed)
+        return None if limit and len(data) > limit else data
+
+    def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
+        # The standard library's parser raises all sorts at hostile addresses (IndexError, RecursionError ...).
+        try:
+            return super()._getaddr(arg)
+        except Exception:
+            return None, None  # "553 malformed address"
+
+    def eof_received(self) -> bool | None:
+        # Past the base, which would cancel a mail in the middle of being stored. The reader notes the end; the command
+        # loop meets it in `handle_exception`, when what came before has been answered.
+        asyncio.StreamReaderProtocol.eof_received(self)
+        return self.session is not None and self.session.ssl is None and self._tls_protocol is None
+
+    async def handle_exception(self, error: Exception) -> str:
+        if isinstance(error, asyncio.IncompleteReadError):
+            # The client has ended the stream. The command loop has no way out but cancellation, which takes effect
+            # when the reply (that nobody waits for) is pushed.
+            self._writer.close()
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            return "421 4.4.2 Connection ended"
+        if hasattr(self.event_handler, "handle_exception"):
+            return str(await self.event_handler.handle_exception(error))
+        # The base would answer 500, which loses the mail, with the exception's text.
+        log.error("SMTP session failed", exc_info=error)
+        return "451 4.3.0 Error: not taken, try again later"
+
+
+def unstuff(stuffed: bytes) -> bytes:
+    """The content of `stuffed`, which begins with the CRLF before the data and ends with CRLF.CRLF (RFC 5321 4.5.2).
+
+    A dot after CRLF is the sender's, always; CRLF CRLF in content stays. The content's own last CRLF is kept.
+    """
+    return stuffed[:-3].replace(b"\r\n.", b"\r\n")[2:]
