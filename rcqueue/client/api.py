@@ -1,0 +1,295 @@
+"""The server's calls, one method each, with the models of `rcqueue.model`. What may fail is in `http`.
+
+Every text of an answer has passed `safe_text`; raw bytes and the lines of `/acpi` alone are the mail's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from rcqueue.model.act import ActAnswer, ActBody, ActProgress, ActRequest, Confirm, MailResult, Verb
+from rcqueue.model.journal import Entry, History
+from rcqueue.model.mail import (
+    Attachments,
+    Counts,
+    Envelope,
+    Headers,
+    Page,
+    Part,
+    ReceiptDetail,
+    RoleGrant,
+    Summary,
+    Text,
+    Time,
+    VerdictDetail,
+    Whoami,
+    Wire,
+    rfc3339,
+)
+
+from .http import ApiProblem, Http, Params, Unreachable, unexpected
+
+__all__ = ["Api", "ApiProblem", "Unreachable"]
+
+V1 = "/api/v1"
+_Model = TypeVar("_Model", bound=Wire)
+
+PartModel = Summary | Envelope | Headers | VerdictDetail | ReceiptDetail | History | Attachments | Text
+
+PART_MODELS: dict[Part, type[PartModel]] = {
+    Part.SUMMARY: Summary,
+    Part.ENVELOPE: Envelope,
+    Part.HEADERS: Headers,
+    Part.VERDICT: VerdictDetail,
+    Part.RECEIPT: ReceiptDetail,
+    Part.HISTORY: History,
+    Part.ATTACHMENTS: Attachments,
+    Part.TEXT: Text,
+}
+
+
+class Login(Wire):
+    token: str
+    ends: Time
+    whoami: Whoami
+
+
+class ApiToken(Wire):
+    token: str
+    id: str
+    ends: Time
+
+
+class QueryCounts(Counts):
+    """Counters, and, of a query: how many match (`capped`: at least so many), and how many would in other statuses."""
+
+    matching: int | None = None
+    capped: bool = False
+    others: dict[str, int] = {}
+
+
+class Person(Wire):
+    name: str
+    enabled: bool = True
+    roles: list[RoleGrant] = []
+    locks: list[str] = []
+    sessions: int = 0
+
+
+class ActResults(Wire):
+    """`next` goes on from the last of `results`; None after the last."""
+
+    results: list[MailResult]
+    next: str | int | None = None
+
+
+class AuditPage(Wire):
+    entries: list[Entry]
+    next: str | int | None = None
+
+
+class JournalPart(Wire):
+    """All that may be seen of the entries `from_` to `to`; or `resync`: take a page and go on from `resync["at"]`."""
+
+    from_: int | None = Field(default=None, alias="from")
+    to: int | None = None
+    entries: list[Entry] = []
+    resync: dict[str, int] | None = None
+
+
+class Api(Http):
+    # -- who
+
+    async def login(self, name: str, password: str, kind: str, label: str = "") -> Login:
+        """Signs in; the calls after it carry the new token. `kind`: "terminal" or "cli"."""
+        body = {"name": name, "password": password, "kind": kind, "label": label}
+        answer = _model(Login, await self.post_once(V1 + "/login", body))
+        self.token = answer.token
+        return answer
+
+    async def logout(self) -> None:
+        """Ends the session; its claims go at once."""
+        await self.post_once(V1 + "/logout")
+
+    async def whoami(self) -> Whoami:
+        return _model(Whoami, await self.get(V1 + "/whoami"))
+
+    async def create_token(self, label: str, scope: str = "", days: int = 30) -> ApiToken:
+        return _model(ApiToken, await self.post(V1 + "/tokens", {"label": label, "scope": scope, "days": days}))
+
+    # -- the queue
+
+    async def page(
+        self,
+        query: str = "",
+        sort: str = "-time",
+        *,
+        after: str | None = None,
+        before: str | None = None,
+        at: str | None = None,
+        time: datetime | str | None = None,
+        end: bool = False,
+        limit: int = 100,
+    ) -> Page:
+        """One page of rows (at most 500): after or before a cursor, from the message `at`, from `time`, or the last."""
+        params: Params = {
+            "query": query,
+            "sort": sort,
+            "after": after,
+            "before": before,
+            "at": at,
+            "time": rfc3339(time) if isinstance(time, datetime) else time,
+            "end": 1 if end else None,
+            "limit": limit,
+        }
+        return _model(Page, await self.get(V1 + "/mails", params))
+
+    async def rows(self, ids: Iterable[str], query: str = "") -> Page:
+        """The rows of `ids` (at most 200) that still match; the others are missing."""
+        return _model(Page, await self.get(V1 + "/mails/rows", {"ids": ",".join(ids), "query": query}))
+
+    async def counts(self, query: str | None = None) -> QueryCounts:
+        return _model(QueryCounts, await self.get(V1 + "/counts", {"query": query}))
+
+    async def summary(self, id: str, query: str | None = None) -> Summary:
+        return _model(Summary, await self.get(_mail(id), {"query": query}))
+
+    async def part(self, id: str, part: Part | str) -> PartModel:
+        """Any part but raw. `text` is a read of the body: it goes on record."""
+        part = Part(part)
+        if part is Part.SUMMARY:
+            return await self.summary(id)
+        return _model(PART_MODELS[part], await self.get(_mail(id, part), body=part is Part.TEXT))
+
+    def raw(self, id: str) -> AsyncIterator[bytes]:
+        """The stored bytes as they are. A read of the body: it goes on record."""
+        return self.stream(_mail(id, Part.RAW))
+
+    async def entries(self, since: int, wait: int = 0) -> JournalPart:
+        """The journal after `since`; with `wait` (at most 25 s) the answer comes when there is something."""
+        return _model(JournalPart, await self.get(V1 + "/entries", {"since": since, "wait": wait}))
+
+    # -- acts
+
+    async def act(self, id: str, verb: Verb | str, body: ActBody | None = None, *, key: str | None = None) -> ActAnswer:
+        """One verb on one mail, or on the mails of one message."""
+        data = _data(body or ActBody())
+        return _model(ActAnswer, await self.post(_mail(id, Verb(verb)), data, key=key))
+
+    async def store_act(self, request: ActRequest, *, key: str | None = None) -> ActProgress:
+        """Stores which mails an act is on; nothing is done before `confirm_act`."""
+        return _model(ActProgress, await self.post(V1 + "/acts", _data(request), key=key))
+
+    async def confirm_act(self, id: str, expect: int, *, key: str | None = None) -> ActProgress:
+        """Starts a stored act, if it is on exactly `expect` mails."""
+        data = _data(Confirm(expect=expect))
+        return _model(ActProgress, await self.post(_act(id, "confirm"), data, key=key))
+
+    async def act_progress(self, id: str) -> ActProgress:
+        return _model(ActProgress, await self.get(_act(id)))
+
+    async def act_results(self, id: str, after: str | int | None = None, limit: int = 500) -> ActResults:
+        return _model(ActResults, await self.get(_act(id, "results"), {"after": after, "limit": limit}))
+
+    async def stop_act(self, id: str) -> ActProgress:
+        return _model(ActProgress, await self.post(_act(id, "stop")))
+
+    async def acts(self) -> list[ActProgress]:
+        return _list(_ACTS, await self.get(V1 + "/acts"), "acts")
+
+    # -- people and the audit log
+
+    async def people(self) -> list[Person]:
+        return _list(_PEOPLE, await self.get(V1 + "/people"), "people")
+
+    async def create_person(self, name: str, password: str, roles: Sequence[RoleGrant]) -> None:
+        grants = [grant.model_dump() for grant in roles]
+        await self.post(V1 + "/people", {"name": name, "password": password, "roles": grants})
+
+    async def lock_person(self, name: str, lock: str = "bodies") -> None:
+        await self._person(name, "lock", {"lock": lock})
+
+    async def unlock_person(self, name: str, lock: str = "bodies") -> None:
+        await self._person(name, "unlock", {"lock": lock})
+
+    async def grant_role(self, name: str, role: str, customer: str) -> None:
+        await self._person(name, "grant", {"role": role, "customer": customer})
+
+    async def revoke_role(self, name: str, role: str, customer: str) -> None:
+        await self._person(name, "revoke", {"role": role, "customer": customer})
+
+    async def enable_person(self, name: str) -> None:
+        await self._person(name, "enable")
+
+    async def disable_person(self, name: str) -> None:
+        await self._person(name, "disable")
+
+    async def set_password(self, name: str, password: str) -> None:
+        await self._person(name, "password", {"password": password})
+
+    async def _person(self, name: str, verb: str, data: dict[str, str] | None = None) -> None:
+        await self.post(f"{V1}/people/{quote(name, safe='')}/{verb}", data or {})
+
+    async def audit(
+        self,
+        since: str | int | None = None,
+        limit: int = 500,
+        account: str | None = None,
+        message: str | None = None,
+    ) -> AuditPage:
+        """The journal with its actors, after entry `since`; of one account, or on one message."""
+        params: Params = {"since": since, "limit": limit, "account": account, "message": message}
+        return _model(AuditPage, await self.get(V1 + "/audit", params))
+
+    # -- import
+
+    async def import_mail(self, raw: bytes, sender: str, recipients: Sequence[str], *, key: str) -> Any:
+        """Puts one message on hold, its bytes as they are."""
+        params: Params = {"sender": sender, "rcpt": recipients}
+        return await self.post(V1 + "/import", content=raw, params=params, key=key)
+
+
+_ACTS = TypeAdapter(list[ActProgress])
+_PEOPLE = TypeAdapter(list[Person])
+
+
+def _mail(id: str, last: str = "") -> str:
+    return f"{V1}/mails/{quote(id, safe='')}" + (f"/{last}" if last else "")
+
+
+def _act(id: str, last: str = "") -> str:
+    return f"{V1}/acts/{quote(id, safe='')}" + (f"/{last}" if last else "")
+
+
+def _data(body: Wire) -> dict[str, Any]:
+    return body.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+
+
+def _model(model: type[_Model], data: Any) -> _Model:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise _misfit(model.__name__, error) from None
+
+
+_Item = TypeVar("_Item")
+
+
+def _list(kind: TypeAdapter[list[_Item]], data: Any, name: str) -> list[_Item]:
+    """The list that is the answer, or that is its member `name`."""
+    try:
+        return kind.validate_python(data.get(name) if isinstance(data, dict) else data)
+    except ValidationError as error:
+        raise _misfit(name, error) from None
+
+
+def _misfit(name: str, error: ValidationError) -> ApiProblem:
+    # Never the value: it may be of a class that must not be repeated in a message of error.
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(step) for step in first["loc"])
+    return unexpected(f"the server's {name} does not fit: {place}: {first['msg']}")
