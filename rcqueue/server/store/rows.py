@@ -55,6 +55,8 @@ class Rows:
     loaded: dict[tuple[str, Key], RowDict | None] = field(default_factory=dict)  # as they were, of those changed
     appended: dict[str, list[RowDict]] = field(default_factory=lambda: defaultdict(list))
     tallies: dict[tuple[str, str, str], int] = field(default_factory=lambda: defaultdict(int))
+    erased: list[tuple[str, RowDict]] = field(default_factory=list)
+    sweeps: list[Any] = field(default_factory=list)
     undo: list[Any] = field(default_factory=list)
 
     # -- reading
@@ -107,6 +109,16 @@ class Rows:
         """Inserts a row that no operation of this batch reads. A blob or posting that exists already stays as it is."""
         self.appended[table.name].append(values)
         self.undo.append(self.appended[table.name].pop)
+
+    def erase(self, table: Table, where: RowDict) -> None:
+        """Deletes a row that no operation of this batch reads."""
+        self.erased.append((table.name, where))
+        self.undo.append(self.erased.pop)
+
+    def sweep(self, statement: Any) -> None:
+        """A DELETE of old rows that no operation reads."""
+        self.sweeps.append(statement)
+        self.undo.append(self.sweeps.pop)
 
     def count(self, customer: str, status: str, verdict: str, by: int) -> None:
         key = (customer, status, verdict)
@@ -184,7 +196,8 @@ class Rows:
                 self._take(
                     connection, table, query if table is not t.attempt else query.where(table.c.finished.is_(None))
                 )
-        sessions = set().union(*(n.sessions for n in needs))
+        held = {row["session"] for name in ("claim", "act") for row in self.tables[name].values()}
+        sessions = held.union(*(n.sessions for n in needs))
         if sessions:
             self._take(connection, t.session, select(t.session).where(t.session.c.id.in_(sessions)))
         names = set().union(*(n.accounts for n in needs))
@@ -241,6 +254,11 @@ class Rows:
         for name, rows in deletes.items():
             table = t.metadata.tables[name]
             connection.execute(delete(table).where(*_by_key(table)), rows)
+        for name, where in self.erased:
+            table = t.metadata.tables[name]
+            connection.execute(delete(table).where(*(table.c[c] == v for c, v in where.items())))
+        for statement in self.sweeps:
+            connection.execute(statement)
         tallies = [
             {"customer": c, "status": s, "verdict": v, "n": n} for (c, s, v), n in sorted(self.tallies.items()) if n
         ]

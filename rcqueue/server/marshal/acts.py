@@ -1,0 +1,211 @@
+"""Acts on many: a selection is stored, confirmed by its count, and worked off in steps; others' acts go in between."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from rcqueue.model.access import Right
+from rcqueue.model.act import ActBody, ActRequest, ActState, Result
+from rcqueue.server.store import tables as t
+from rcqueue.server.store.journal import Draft
+from rcqueue.server.store.rows import Needs, RowDict, Rows
+from rcqueue.server.store.writer import Decision
+
+from .mails import MessageChange
+from .refusal import Refusal, unauthorized
+from .verbs import RULES, Doing, Terms, act_on_message, check_body
+
+CONFIRM_WITHIN = 600 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class AddSelection:
+    """A slice of an act's selection, before the act itself is there. No entry: nothing was asked yet."""
+
+    act: str
+    mails: tuple[tuple[int, int], ...]
+
+    @property
+    def needs(self) -> Needs:
+        return Needs()
+
+    @property
+    def weight(self) -> int:
+        return 60 * len(self.mails)
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        for message, n in self.mails:
+            rows.append(t.act_mail, {"act": self.act, "message": message, "n": n, "result": None, "detail": None})
+        return Decision()
+
+
+@dataclass(frozen=True, slots=True)
+class StoreAct:
+    """The act itself, once its selection is stored. Answers its row."""
+
+    id: str
+    session: int
+    request: ActRequest
+    as_of: int
+    count: int
+    sample: tuple[str, ...]
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(sessions=frozenset({self.session}))
+
+    @property
+    def weight(self) -> int:
+        return 1000
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        who = rows.access(self.session, now)
+        if who is None:
+            raise unauthorized()
+        check_body(self.request.verb, body_of(self.request), now)
+        row: RowDict = {
+            "id": self.id,
+            "account": who.account,
+            "session": self.session,
+            "request": self.request.model_copy(update={"ids": None}).model_dump_json(exclude_none=True),
+            "as_of": self.as_of,
+            "count": self.count,
+            "sample": json.dumps(self.sample, ensure_ascii=False),
+            "state": ActState.STORED.value,
+            "created": now,
+            "finished": None,
+        }
+        rows.put(t.act, (self.id,), row)
+        return Decision(dict(row), [_entry("store", row, who.session)])
+
+
+@dataclass(frozen=True, slots=True)
+class _OnAct:
+    id: str
+    session: int
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(acts=frozenset({self.id}), sessions=frozenset({self.session}))
+
+    @property
+    def weight(self) -> int:
+        return 500
+
+    def own(self, rows: Rows, now: int) -> RowDict:
+        """The act, if this session's account made it."""
+        who = rows.access(self.session, now)
+        if who is None:
+            raise unauthorized()
+        row = rows.get(t.act, self.id)
+        if row is None or (row["account"] != who.account and not who.anywhere(Right.ADMINISTER)):
+            raise Refusal("not-found", f"you have no act {self.id}")
+        return row
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmAct(_OnAct):
+    expect: int
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        row = self.own(rows, now)
+        if row["state"] != ActState.STORED:
+            raise Refusal("status", f"the act is {row['state']} already", **{"is": row["state"]})
+        if now > row["created"] + CONFIRM_WITHIN:
+            raise Refusal("status", "it was not confirmed within ten minutes: store it anew", **{"is": "lapsed"})
+        if self.expect != row["count"]:
+            raise Refusal("expect", f"{row['count']} mails match, not {self.expect}; nothing done", count=row["count"])
+        rows.put(t.act, (self.id,), {"state": ActState.RUNNING.value})
+        return Decision(None, [_entry("confirm", row, self.session)])
+
+
+@dataclass(frozen=True, slots=True)
+class StopAct(_OnAct):
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        row = self.own(rows, now)
+        if row["state"] not in (ActState.RUNNING, ActState.STORED):
+            return Decision()
+        rows.put(t.act, (self.id,), {"state": ActState.STOPPED.value, "finished": now})
+        return Decision(None, [_entry("stop", row, self.session)])
+
+
+@dataclass(frozen=True, slots=True)
+class StepAct:
+    """Tries the next mails of a confirmed act. Answers whether more are left."""
+
+    id: str
+    terms: Terms
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(steps=frozenset({self.id}))
+
+    @property
+    def weight(self) -> int:
+        return 100_000
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        act = rows.get(t.act, self.id)
+        if act is None or act["state"] != ActState.RUNNING:
+            return Decision(False)
+        waiting: dict[int, list[int]] = {}
+        for (of, message, n), row in rows.tables["act_mail"].items():
+            if of == self.id and row["result"] is None:
+                waiting.setdefault(message, []).append(n)
+        if not waiting:
+            rows.put(t.act, (self.id,), {"state": ActState.DONE.value, "finished": now})
+            return Decision(False, [_entry("done", act, None)])
+        request = ActRequest.model_validate_json(act["request"])
+        who = rows.access_of(act["account"], act["session"])
+        session = rows.get(t.session, act["session"])
+        decision = Decision(True)
+        for message, numbers in waiting.items():
+            row = rows.message(message)
+            right = RULES[request.verb].right
+            if row is None or who is None or right not in who.rights_at(row["customer"]):
+                refused = (Result.REFUSED, f"no right to {right}") if row is not None else (Result.GONE, "")
+                self._note(rows, message, dict.fromkeys(numbers, refused))
+                continue
+            change = MessageChange(rows, message, seq + len(decision.entries), now)
+            terminal = session is not None and session["kind"] == "terminal" and session["ended"] is None
+            body = body_of(request, act["as_of"])
+            results, draft = act_on_message(Doing(who, request.verb, body, self.terms, change, terminal), numbers)
+            if draft:
+                draft.facts["act"] = self.id
+                decision.entries.append(draft)
+            outcome = zip(numbers, results, strict=True)
+            self._note(rows, message, {n: (Result(r.result), r.by or r.detail) for n, r in outcome})
+        return decision
+
+    def _note(self, rows: Rows, message: int, results: dict[int, tuple[Result, str]]) -> None:
+        for n, (result, detail) in results.items():
+            done = result is Result.DONE
+            rows.put(
+                t.act_mail,
+                (self.id, message, n),
+                {"result": result.value, "detail": None if done else detail[:200]},
+            )
+
+
+def body_of(request: ActRequest, as_of: int | None = None) -> ActBody:
+    return ActBody(
+        as_of=as_of,
+        reason=request.reason,
+        for_seconds=request.for_seconds,
+        expiry=request.expiry,
+        note=request.note,
+        settle=request.settle,
+    )
+
+
+def _entry(what: str, row: RowDict, session: int | None) -> Draft:
+    request: dict[str, Any] = json.loads(row["request"])
+    return Draft(
+        f"act.{what}",
+        account=row["account"] if session is not None else None,
+        session=session,
+        facts={"act": row["id"], "verb": request["verb"], "count": row["count"], "person": row["account"]},
+        personal={k: request[k] for k in ("query", "reason") if request.get(k)},
+    )

@@ -1,0 +1,118 @@
+"""What happens by itself: claims lapse within a second, mail expires, bytes are purged, old keys are forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from sqlalchemy import Connection, delete, func, or_, select
+
+from rcqueue.server.store import tables as t
+from rcqueue.server.store.rows import Needs, Rows
+from rcqueue.server.store.writer import Decision
+
+from .door import Marshal
+from .ends import Expire, Lapse, Purge
+
+log = logging.getLogger(__name__)
+BEAT = 0.4  #: seconds: a lapse is an entry within a second
+CHUNK = 200
+
+
+def lapsed(connection: Connection, now: int) -> list[int]:
+    """Messages with claims whose end has passed."""
+    ended = or_(
+        t.claim.c.until <= now,
+        t.claim.c.until.is_(None) & or_(t.session.c.lease <= now, t.session.c.ended.is_not(None)),
+    )
+    query = select(t.claim.c.message.distinct()).join(t.session, t.session.c.id == t.claim.c.session).where(ended)
+    return list(connection.execute(query.limit(CHUNK)).scalars())
+
+
+def expired(connection: Connection, now: int) -> list[int]:
+    query = select(t.mail.c.message).where(t.mail.c.status == "ONHOLD", t.mail.c.expiry <= now)
+    return list(dict.fromkeys(connection.execute(query.order_by(t.mail.c.expiry).limit(CHUNK)).scalars()))
+
+
+def purgeable(connection: Connection, before: int) -> tuple[list[int], list[tuple[str, bytes]]]:
+    """Messages whose mails all ended before `before`, and the blobs of theirs that other messages still need."""
+    old = select(t.mail.c.message).where(t.mail.c.ended <= before).distinct()
+    live = select(t.mail.c.message).where(
+        t.mail.c.message == t.message.c.id, or_(t.mail.c.ended.is_(None), t.mail.c.ended > before)
+    )
+    query = select(t.message.c.id, t.message.c.customer, t.message.c.sha256).where(
+        t.message.c.id.in_(old), t.message.c.purged.is_(None), ~live.exists()
+    )
+    rows = connection.execute(query.limit(CHUNK)).all()
+    kept = []
+    for row in rows:
+        others = select(func.count()).where(
+            t.message.c.customer == row.customer,
+            t.message.c.sha256 == row.sha256,
+            t.message.c.purged.is_(None),
+            t.message.c.id.not_in([r.id for r in rows]),
+        )
+        if connection.execute(others).scalar_one():
+            kept.append((row.customer, row.sha256))
+    return [row.id for row in rows], kept
+
+
+class ForgetKeys:
+    """Idempotency keys live 24 hours."""
+
+    needs = Needs()
+    weight = 100
+
+    def __init__(self, before: int) -> None:
+        self.before = before
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        rows.sweep(delete(t.idempotency).where(t.idempotency.c.at < self.before))
+        return Decision()
+
+
+class Clockwork:
+    """Runs until cancelled."""
+
+    def __init__(self, marshal: Marshal) -> None:
+        self._marshal = marshal
+        self._slow = 0
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self.beat()
+            except Exception:
+                log.exception("clockwork")
+            await asyncio.sleep(BEAT)
+
+    async def beat(self) -> None:
+        marshal, now = self._marshal, self._marshal.clock.now()
+        await self._each(lapsed, Lapse, now)
+        await self._each(expired, Expire, now)
+        self._slow -= 1
+        if self._slow <= 0:
+            self._slow = int(60 / BEAT)
+            if abs(jump := marshal.clock.jump()) > 5_000_000:
+                log.warning("the wall clock jumped by %.0f s; leases and expiry go on by the old one", jump / 1e6)
+            await self.purge()
+            await marshal.do(ForgetKeys(now - 86400 * 1_000_000))
+
+    async def purge(self) -> None:
+        marshal = self._marshal
+        now, after = marshal.clock.now(), marshal.terms.purge
+        while True:
+            found, kept = await marshal.database.read(purgeable, now - after)
+            if not found or not await marshal.do(Purge(frozenset(found), after, frozenset(kept))):
+                return
+
+    async def _each(
+        self,
+        find: Callable[[Connection, int], list[int]],
+        operation: Callable[[frozenset[int]], Lapse | Expire],
+        now: int,
+    ) -> None:
+        while found := await self._marshal.database.read(find, now):
+            if not await self._marshal.do(operation(frozenset(found))):
+                return

@@ -1,0 +1,191 @@
+"""`Marshal`: submits operations to the writer and answers when they are durable. It knows no HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from rcqueue.model.access import Access, Right
+from rcqueue.model.act import ActAnswer, ActBody, ActRequest, Verb
+from rcqueue.model.ids import encode_mail, parse_id
+from rcqueue.model.query import Query, parse
+from rcqueue.server.store import tables as t
+from rcqueue.server.store.clock import Clock
+from rcqueue.server.store.database import Database, head_seq
+from rcqueue.server.store.pages import check_query, matching_mails
+from rcqueue.server.store.rows import RowDict
+from rcqueue.server.store.writer import Operation, Writer
+
+from . import acts, outcomes, people
+from .hold import Arrival, Hold
+from .refusal import Refusal
+from .show import OpenBody
+from .verbs import RULES, Act, Idempotency, Target, Terms
+
+SLICE = 2000  #: mails of a selection that one operation stores
+
+
+class Marshal:
+    def __init__(self, database: Database, writer: Writer, clock: Clock, terms: Terms) -> None:
+        self.database, self.writer, self.clock, self.terms = database, writer, clock, terms
+        self._steps: set[asyncio.Task[None]] = set()
+
+    async def do(self, operation: Operation) -> Any:
+        """Writes an operation; its answer, once it is durable. Raises what it refused with."""
+        return await asyncio.wrap_future(self.writer.submit(operation))
+
+    # -- mail comes in, mail goes out
+
+    async def hold(self, arrivals: Sequence[Arrival]) -> list[int]:
+        """The messages of one SMTP transaction, held together; their ids. Durable when this returns."""
+        return list(await self.do(Hold(arrivals, self.terms.expiry)))
+
+    async def begin_attempt(self, message: int, n: int, next_hop: str) -> outcomes.Begun:
+        begun: outcomes.Begun = await self.do(outcomes.BeginAttempt(message, n, next_hop))
+        return begun
+
+    async def before_dot(self, begun: outcomes.Begun) -> None:
+        await self.do(outcomes.BeforeDot(begun.message, begun.n, begun.number))
+
+    async def end_attempt(
+        self,
+        begun: outcomes.Begun,
+        outcome: outcomes.Outcome,
+        code: int,
+        reply: str,
+        *,
+        retry_in: int = 0,
+        next_hop: str = "",
+    ) -> None:
+        """Puts what became of an attempt on record. `retry_in` is microseconds."""
+        await self.do(
+            outcomes.EndAttempt(begun.message, begun.n, begun.number, outcome, code, reply, retry_in, next_hop)
+        )
+
+    # -- acts
+
+    async def act(
+        self,
+        who: Access,
+        verb: Verb,
+        ids: Iterable[str],
+        body: ActBody,
+        *,
+        once: Idempotency | None = None,
+    ) -> ActAnswer:
+        """One verb on one or a few mails or messages, at once. Raises `Refusal` if it was done to none of them."""
+        query = self.query(who, body.query) if body.query is not None else None
+        targets = tuple(target(i) for i in ids)
+        answer: ActAnswer = await self.do(Act(who.session, verb, targets, body, self.terms, query, once))
+        return answer
+
+    async def open_body(self, who: Access, message: int, part: str) -> None:
+        """Asks to read a body: raises `Refusal`, or puts the read on record; only then may the body leave."""
+        await self.do(OpenBody(who.session, message, part))
+
+    def query(self, who: Access, text: str) -> Query:
+        """A filter of this person's: raises QueryError, or QueryForbidden for a term on a class that they lack."""
+        query = parse(text, me=who.name)
+        check_query(who, query)
+        return query
+
+    # -- acts on many
+
+    async def store_act(self, who: Access, request: ActRequest) -> RowDict:
+        """Stores the selection of an act as it is now; nothing is done until it is confirmed."""
+        if (request.ids is None) == (request.query is None):
+            raise Refusal("bad-request", "an act needs either ids or query")
+        targets = [target(i) for i in request.ids] if request.ids is not None else None
+        query = self.query(who, request.query) if request.query is not None else None
+        as_of, mails, sample = await self.database.read(
+            _select, who, RULES[request.verb].statuses, targets, query, self.clock.now()
+        )
+        act = secrets.token_hex(8)
+        for start in range(0, len(mails), SLICE):
+            await self.do(acts.AddSelection(act, tuple(mails[start : start + SLICE])))
+        seen = request.as_of if request.as_of is not None else as_of
+        row: RowDict = await self.do(
+            acts.StoreAct(act, who.session, request, min(seen, as_of), len(mails), tuple(sample))
+        )
+        return row
+
+    async def confirm_act(self, who: Access, act: str, expect: int) -> None:
+        await self.do(acts.ConfirmAct(act, who.session, expect))
+        self.run_act(act)
+
+    async def stop_act(self, who: Access, act: str) -> None:
+        await self.do(acts.StopAct(act, who.session))
+
+    def run_act(self, act: str) -> None:
+        """Works an act off in the background, step by step; after a restart it is taken up again."""
+
+        async def run() -> None:
+            more = True
+            while more:
+                more = await self.do(acts.StepAct(act, self.terms))
+
+        task = asyncio.create_task(run(), name=f"act-{act}")
+        self._steps.add(task)
+        task.add_done_callback(self._steps.discard)
+
+    async def resume_acts(self) -> None:
+        running = await self.database.read(
+            lambda c: c.execute(select(t.act.c.id).where(t.act.c.state == "running")).scalars().all()
+        )
+        for act in running:
+            self.run_act(act)
+
+    # -- sessions
+
+    async def end_session(self, session: int, why: str = "logout") -> None:
+        """Signs a session out; its claims go at once."""
+        claimed = await self.database.read(claimed_by, session)
+        await self.do(people.EndSession(session, frozenset(claimed), why))
+
+    async def close(self) -> None:
+        for task in self._steps:
+            task.cancel()
+        await asyncio.gather(*self._steps, return_exceptions=True)
+
+
+def target(text: str) -> Target:
+    """A message's or a mail's id; raises `Refusal`."""
+    try:
+        return parse_id(text)
+    except ValueError as error:
+        raise Refusal("bad-request", str(error)) from None
+
+
+def claimed_by(connection: Connection, session: int) -> list[int]:
+    """The messages on which a session holds claims."""
+    return list(connection.execute(select(t.claim.c.message.distinct()).where(t.claim.c.session == session)).scalars())
+
+
+def _select(
+    connection: Connection,
+    who: Access,
+    statuses: frozenset[str],
+    targets: list[Target] | None,
+    query: Query | None,
+    now: int,
+) -> tuple[int, list[tuple[int, int]], list[str]]:
+    """(sequence it is true at, mails, sample) of an act's selection. Mails that may not be viewed are not in it."""
+    if query is not None:
+        mails = [(m, n) for m, n, _version in matching_mails(connection, who, query, now)]
+    else:
+        mails = []
+        visible: dict[int, bool] = {}
+        for message, n in dict.fromkeys(targets or ()):
+            if message not in visible:
+                customer = connection.execute(select(t.message.c.customer).where(t.message.c.id == message)).scalar()
+                visible[message] = customer is not None and Right.VIEW in who.rights_at(customer)
+            if visible[message]:
+                rows = select(t.mail.c.n).where(t.mail.c.message == message)
+                rows = rows.where(t.mail.c.n == n) if n is not None else rows.where(t.mail.c.status.in_(statuses))
+                mails += [(message, found) for found in connection.execute(rows.order_by(t.mail.c.n)).scalars()]
+        mails = list(dict.fromkeys(mails))
+    return head_seq(connection), mails, [encode_mail(m, n) for m, n in mails[:5]]

@@ -1,0 +1,140 @@
+"""Holding: what arrived becomes a message and its mails, in the transaction that keeps its bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rcqueue.model.ids import MAX_RECIPIENTS, new_message_id
+from rcqueue.model.mail import Receipt, VerdictDetail
+from rcqueue.server.reading.scan import Scan
+from rcqueue.server.store import tables as t
+from rcqueue.server.store.journal import Draft
+from rcqueue.server.store.query_sql import terms_of, words_of
+from rcqueue.server.store.rows import Needs, Rows
+from rcqueue.server.store.writer import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One message for one customer, read and ready to be held."""
+
+    customer: str
+    sender: str
+    recipients: tuple[str, ...]
+    raw: bytes
+    scan: Scan
+    receipt: Receipt
+    queue: str = "main"
+    account: int | None = None  # who imported it; None: it came by mail
+    session: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """All of one transaction: held together or not at all. Answers the ids of the messages."""
+
+    arrivals: Sequence[Arrival]
+    expiry: int  # microseconds from now
+
+    @property
+    def needs(self) -> Needs:
+        return Needs()
+
+    @property
+    def weight(self) -> int:
+        return sum(len(a.raw) for a in self.arrivals) + 2000
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        decision = Decision(answer=[])
+        for arrival in self.arrivals:
+            draft = _hold(rows, arrival, now, seq + len(decision.entries), now + self.expiry)
+            decision.entries.append(draft)
+            decision.answer.append(draft.message)
+        return decision
+
+
+def _hold(rows: Rows, a: Arrival, now: int, seq: int, expiry: int) -> Draft:
+    recipients = tuple(dict.fromkeys(a.recipients))[:MAX_RECIPIENTS]
+    message, scan = new_message_id(now, seq), a.scan
+    digest = hashlib.sha256(a.raw).digest()
+    rows.append(t.blob, {"customer": a.customer, "sha256": digest, "size": len(a.raw), "codec": "", "data": a.raw})
+    row = {
+        "id": message,
+        "queue": a.queue,
+        "customer": a.customer,
+        "sha256": digest,
+        "at": now,
+        "size": len(a.raw),
+        "sender": a.sender,
+        "from_email": scan.from_email or a.sender,
+        "from_domain": scan.from_domain or domain_of(a.sender),
+        "subject": scan.subject,
+        "first_rcpt": recipients[0],
+        "score": scan.score,
+        "verdict": scan.verdict,
+        "rules": json.dumps([r.name for r in scan.rules], ensure_ascii=False),
+        "degraded": scan.degraded,
+        "recipients": len(recipients),
+        **dict.fromkeys(t.STATUSES, 0),
+        "onhold": len(recipients),
+        "next_expiry": expiry,
+        "version": seq,
+        "purged": None,
+    }
+    row["words"] = words_of(row, recipients)
+    rows.put(t.message, (message,), row)
+    verdict = VerdictDetail(
+        id="", verdict=scan.verdict, score=scan.score, required=scan.required, reason=scan.reason, rules=scan.rules
+    )
+    rows.put(
+        t.message_detail,
+        (message,),
+        {
+            "message": message,
+            "receipt": a.receipt.model_copy(update={"at": a.receipt.at}).model_dump_json(),
+            "headers": json.dumps(scan.headers, ensure_ascii=False),
+            "withheld": scan.withheld,
+            "verdict": verdict.model_dump_json(exclude={"id"}),
+            "deep": None,
+        },
+    )
+    for n, recipient in enumerate(recipients):
+        rows.put(
+            t.mail,
+            (message, n),
+            {
+                "message": message,
+                "n": n,
+                "rcpt": recipient,
+                "rcpt_domain": domain_of(recipient),
+                "status": "ONHOLD",
+                "expiry": expiry,
+                "version": seq,
+                "release": None,
+                "due": None,
+                "tries": 0,
+                "reply": "",
+                "ended": None,
+            },
+        )
+    for term in terms_of(row, recipients):
+        rows.append(t.posting, {"term": term, "message": message})
+    rows.count(a.customer, "ONHOLD", scan.verdict, len(recipients))
+    return Draft(
+        "mail.hold",
+        customer=a.customer,
+        queue=a.queue,
+        message=message,
+        mails=[(n, "ONHOLD", seq, expiry) for n in range(len(recipients))],
+        account=a.account,
+        session=a.session,
+        facts={"sha256": digest.hex(), "size": len(a.raw), "verdict": str(scan.verdict)},
+        personal={"client": a.receipt.client, "sender": a.sender},
+    )
+
+
+def domain_of(address: str) -> str:
+    return address.rpartition("@")[2].lower() if "@" in address else ""

@@ -1,0 +1,94 @@
+"""How a mail changes: the one place where status, counters, next expiry, claims and versions move together.
+
+Pure: works on `Rows`, knows neither rights nor the database.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rcqueue.server.store import tables as t
+from rcqueue.server.store.journal import Draft
+from rcqueue.server.store.rows import RowDict, Rows
+
+ENDED = frozenset({"RELEASED", "DELETED", "EXPIRED"})
+
+
+class MessageChange:
+    """Changes to the mails of one message by one entry, which will have the number `seq`."""
+
+    def __init__(self, rows: Rows, message: int, seq: int, now: int) -> None:
+        row = rows.message(message)
+        if row is None:
+            raise KeyError(message)
+        self.rows, self.id, self.seq, self.now = rows, message, seq, now
+        self.row: RowDict = row
+        self.changed: list[int] = []
+
+    @property
+    def mails(self) -> dict[int, RowDict]:
+        return self.rows.mails[self.id]
+
+    def claim_on(self, n: int) -> RowDict | None:
+        return self.rows.claims[self.id].get(n)
+
+    def set(self, n: int, status: str, **values: Any) -> None:
+        """Moves a mail to `status` (or keeps it there) and gives it this entry's number as its version."""
+        old = self.mails[n]
+        values.update(status=status, version=self.seq)
+        if status != old["status"]:
+            values.setdefault("ended", self.now if status in ENDED else None)
+            message = self.rows.message(self.id)
+            assert message is not None
+            was, becomes = old["status"].lower(), status.lower()
+            self.rows.put(t.message, (self.id,), {was: message[was] - 1, becomes: message[becomes] + 1})
+            self.rows.count(self.row["customer"], old["status"], self.row["verdict"], -1)
+            self.rows.count(self.row["customer"], status, self.row["verdict"], +1)
+            if old["status"] == "ONHOLD":
+                self.rows.drop(t.claim, (self.id, n))
+        self.rows.put(t.mail, (self.id, n), values)
+        self.changed.append(n)
+
+    def grant(self, n: int, session: int, account: int, until: int | None) -> None:
+        """Claims a mail: the fence is this entry's number."""
+        self.rows.put(
+            t.claim,
+            (self.id, n),
+            {
+                "message": self.id,
+                "n": n,
+                "session": session,
+                "account": account,
+                "fence": self.seq,
+                "at": self.now,
+                "until": until,
+            },
+        )
+        self.changed.append(n)
+
+    def free(self, n: int) -> None:
+        self.rows.drop(t.claim, (self.id, n))
+        self.changed.append(n)
+
+    def mention(self, n: int) -> None:
+        """The entry is about this mail too, and changes nothing of it."""
+        self.changed.append(n)
+
+    def entry(self, kind: str, account: int | None = None, session: int | None = None, **more: Any) -> Draft:
+        """The entry of what was done; settles the message's version and next expiry."""
+        message = self.rows.message(self.id)
+        assert message is not None
+        mails = self.mails
+        if any(mails[n]["version"] == self.seq for n in self.changed):
+            held = [m["expiry"] for m in mails.values() if m["status"] == "ONHOLD"]
+            self.rows.put(t.message, (self.id,), {"version": self.seq, "next_expiry": min(held, default=None)})
+        return Draft(
+            kind,
+            customer=message["customer"],
+            queue=message["queue"],
+            message=self.id,
+            mails=[(n, mails[n]["status"], mails[n]["version"], mails[n]["expiry"]) for n in sorted(self.changed)],
+            account=account,
+            session=session,
+            **more,
+        )

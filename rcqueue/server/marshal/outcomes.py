@@ -1,0 +1,154 @@
+"""What becomes of a release: attempts, each durable before connecting and again before the final dot, and outcomes.
+
+A mail in RELEASING waits while `due` is set; it is taken for an attempt by unsetting it. Actor is `system` throughout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rcqueue.server.store import tables as t
+from rcqueue.server.store.rows import Needs, RowDict, Rows
+from rcqueue.server.store.writer import Decision
+
+from .mails import MessageChange
+from .refusal import Refusal
+
+DAY = 86400 * 1_000_000
+
+
+class NotWaiting(Refusal):
+    """The mail was recalled, or another attempt has it."""
+
+    def __init__(self) -> None:
+        super().__init__("status", "it does not wait for the next hop any more")
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An attempt that may connect now."""
+
+    message: int
+    n: int
+    number: int
+    release: str
+    sender: str
+    recipient: str
+    customer: str
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _OnMail:
+    message: int
+    n: int
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(messages=frozenset({self.message}))
+
+    @property
+    def weight(self) -> int:
+        return 500
+
+
+@dataclass(frozen=True, slots=True)
+class BeginAttempt(_OnMail):
+    next_hop: str
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        mail, message = rows.mails[self.message].get(self.n), rows.message(self.message)
+        if mail is None or message is None or mail["status"] != "RELEASING" or mail["due"] is None or mail["due"] > now:
+            raise NotWaiting
+        number = mail["tries"] + 1
+        rows.put(t.mail, (self.message, self.n), {"due": None, "tries": number})
+        key = (self.message, self.n, number)
+        values = dict(zip(("message", "n", "number"), key, strict=True))
+        values |= {"release": mail["release"], "next_hop": self.next_hop, "started": now}
+        values |= dict.fromkeys(("dot", "finished", "code", "reply"))
+        rows.put(t.attempt, key, values)
+        return Decision(
+            Begun(
+                *key,
+                mail["release"],
+                message["sender"],
+                mail["rcpt"],
+                message["customer"],
+                message["sha256"],
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BeforeDot(_OnMail):
+    """All bytes are sent but the final dot. After this, no answer means UNCERTAIN."""
+
+    number: int
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        key = (self.message, self.n, self.number)
+        if rows.get(t.attempt, *key) is None:
+            raise NotWaiting
+        rows.put(t.attempt, key, {"dot": now})
+        return Decision()
+
+
+class Outcome(StrEnum):
+    RELEASED = "released"  # 250
+    RETRY = "retry"  # 4xx, or nobody answered before the dot
+    REFUSED = "refused"  # 5xx: back to the hold
+    UNCERTAIN = "uncertain"  # the answer was lost after the dot
+
+
+@dataclass(frozen=True, slots=True)
+class EndAttempt(_OnMail):
+    number: int
+    outcome: Outcome
+    code: int
+    reply: str
+    retry_in: int = 0  # microseconds
+    next_hop: str = ""
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        mail, key = rows.mails[self.message].get(self.n), (self.message, self.n, self.number)
+        attempt = rows.get(t.attempt, *key)
+        if mail is None or attempt is None or mail["status"] != "RELEASING":
+            raise NotWaiting
+        rows.put(t.attempt, key, {"finished": now, "code": self.code, "reply": self.reply})
+        change = MessageChange(rows, self.message, seq, now)
+        match self.outcome:
+            case Outcome.RELEASED:
+                change.set(self.n, "RELEASED", reply=self.reply, due=None)
+            case Outcome.RETRY:
+                change.set(self.n, "RELEASING", reply=self.reply, due=now + self.retry_in)
+            case Outcome.UNCERTAIN:
+                change.set(self.n, "UNCERTAIN", reply=self.reply, due=None)
+            case Outcome.REFUSED:
+                expiry = max(mail["expiry"], now + DAY)
+                change.set(self.n, "ONHOLD", reply=self.reply, due=None, expiry=expiry)
+        facts = {"release": mail["release"], "attempt": self.number, "code": self.code}
+        personal = {"reply": self.reply, "next_hop": self.next_hop}
+        return Decision(entries=[change.entry(f"mail.{self.outcome}", facts=facts, personal=personal)])
+
+
+@dataclass(frozen=True, slots=True)
+class Recover(_OnMail):
+    """After a crash: an attempt that had not reached its dot is tried again, one that had is UNCERTAIN."""
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        mail = rows.mails[self.message].get(self.n)
+        if mail is None or mail["status"] != "RELEASING" or mail["due"] is not None:
+            raise NotWaiting
+        attempt: RowDict | None = rows.get(t.attempt, self.message, self.n, mail["tries"])
+        reply = "the server stopped before the next hop answered"
+        if attempt is not None:
+            rows.put(t.attempt, (self.message, self.n, mail["tries"]), {"finished": now, "code": 0, "reply": reply})
+        change = MessageChange(rows, self.message, seq, now)
+        if attempt is not None and attempt["dot"] is not None:
+            change.set(self.n, "UNCERTAIN", reply=reply, due=None)
+            kind = "mail.uncertain"
+        else:
+            change.set(self.n, "RELEASING", reply=reply, due=now)
+            kind = "mail.retry"
+        return Decision(entries=[change.entry(kind, facts={"release": mail["release"]}, personal={"reply": reply})])

@@ -1,0 +1,428 @@
+"""Every verb on mail: which right it needs, which status it applies to, what it does. One entry a message.
+
+Checks, in this order, all in the act's own transaction: is the mail there (and may this person view it), the right, has
+it changed since the person saw it (`as_of`), its status, and who holds it (claim and fence).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from rcqueue.model.access import Access, Right
+from rcqueue.model.act import ActAnswer, ActBody, MailResult, Result, SettleAs, Verb
+from rcqueue.model.ids import encode_mail
+from rcqueue.model.journal import LEASE
+from rcqueue.model.mail import from_us, to_us
+from rcqueue.model.query import Query, matches
+from rcqueue.server.store import tables as t
+from rcqueue.server.store.journal import Draft
+from rcqueue.server.store.query_sql import facts_of
+from rcqueue.server.store.rows import Needs, RowDict, Rows
+from rcqueue.server.store.writer import Decision
+
+from .mails import MessageChange
+from .refusal import Refusal, no_right, unauthorized
+
+SECOND = 1_000_000
+API_CLAIM = 15 * 60 * SECOND
+
+Target = tuple[int, int | None]  #: (message, n of a mail), or (message, None): its mails that the filter matches
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Times that the installation sets, in microseconds."""
+
+    expiry: int = 14 * 86400 * SECOND
+    purge: int = 7 * 86400 * SECOND
+    recall: int = 10 * SECOND
+
+
+@dataclass(slots=True)
+class Doing:
+    """What a verb needs to know while it works through the mails of one message."""
+
+    who: Access
+    verb: Verb
+    body: ActBody
+    terms: Terms
+    change: MessageChange
+    terminal: bool  # the session keeps claims by its lease; others get an end of their own
+    release: str | None = None
+    recall_until: int | None = None
+    fence: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    right: Right
+    statuses: frozenset[str]
+    do: Callable[[Doing, int, RowDict], MailResult | None]  # a refusal, or None when it was done
+    checks_version: bool = True
+    checks_claim: bool = True
+
+
+def _claim(d: Doing, n: int, mail: RowDict) -> MailResult | None:
+    held = d.change.claim_on(n)
+    until = None
+    if not d.terminal or d.body.for_seconds:
+        until = d.change.now + (d.body.for_seconds * SECOND if d.body.for_seconds else API_CLAIM)
+    if held and held["session"] == d.who.session:
+        d.fence = max(d.fence or 0, held["fence"])
+        if until is not None:
+            d.change.rows.put(t.claim, (d.change.id, n), {"until": until})
+        return None  # mine already: the fence stays
+    d.change.grant(n, d.who.session, d.who.account, until)
+    d.fence = d.change.seq
+    return None
+
+
+def _unclaim(d: Doing, n: int, mail: RowDict) -> MailResult | None:
+    if d.change.claim_on(n):
+        d.change.free(n)
+    return None
+
+
+def _takeover(d: Doing, n: int, mail: RowDict) -> MailResult | None:
+    return _claim(d, n, mail)
+
+
+def _release(d: Doing, n: int, mail: RowDict) -> MailResult | None:
+    release = f"{encode_mail(d.change.id, n)}-{d.change.seq}"
+    due = d.change.now + d.terms.recall
+    d.change.set(n, "RELEASING", release=release, due=due, tries=0, reply="")
+    d.release, d.recall_until = release, due
+    return None
+
+
+def _recall(d: Doing, n: int, mail: RowDict) -> MailResult | None:
+    if mail["due"] is None:
+        return _not_done(d, n, Result.STATUS, mail, "it is being handed to the next hop now")
+    d.change.set(n, "ONHOLD", due=None, expiry=_still_held(d, mail))
+    return None
+
+
+def _delete(d: Doing, n: int, mail: RowDict) -> MailResult | None:
+    d.change.set(n, "DELETED")
+    return None
+
+
+def _restore(d: Doing, n: int, mail: RowDict) -> MailResult | None:
+    if d.change.row["purged"] is not None:
+        return _not_done(d, n, Result.STATUS, mail, "its bytes were purged")
+    d.change.set(n, "ONHOLD", expiry=_new_expiry(d), reply="", release=None, due=None)
+    return None
+
+
+def _extend(d: Doing, n: int, mail: RowDict) -> MailResult | None:
+    d.change.set(n, "ONHOLD", expiry=_new_expiry(d))
+    return None
+
+
+def _note(d: Doing, n: int, mail: RowDict) -> MailResult | None:
+    d.change.mention(n)
+    key = (d.change.seq,)
+    d.change.rows.put(
+        t.note,
+        key,
+        {"seq": d.change.seq, "message": d.change.id, "account": d.who.account, "text": d.body.note},
+    )
+    return None
+
+
+def _settle(d: Doing, n: int, mail: RowDict) -> MailResult | None:
+    match d.body.settle:
+        case SettleAs.ARRIVED:
+            d.change.set(n, "RELEASED")
+        case SettleAs.AGAIN:  # the same release id, so that the next hop can tell
+            d.release, d.recall_until = mail["release"], d.change.now + d.terms.recall
+            d.change.set(n, "RELEASING", due=d.recall_until)
+        case _:
+            d.change.set(n, "ONHOLD", due=None, expiry=_still_held(d, mail))
+    return None
+
+
+def _new_expiry(d: Doing) -> int:
+    return to_us(d.body.expiry) if d.body.expiry else d.change.now + d.terms.expiry
+
+
+def _still_held(d: Doing, mail: RowDict) -> int:
+    """A mail that comes back to the hold after its expiry has a day left, not none."""
+    return max(int(mail["expiry"]), d.change.now + 86400 * SECOND)
+
+
+_HELD = frozenset({"ONHOLD"})
+
+RULES: dict[Verb, _Rule] = {
+    Verb.CLAIM: _Rule(Right.CLAIM, _HELD, _claim, checks_version=False),
+    Verb.UNCLAIM: _Rule(Right.CLAIM, _HELD, _unclaim, checks_version=False),
+    Verb.TAKEOVER: _Rule(Right.TAKEOVER, _HELD, _takeover, checks_version=False, checks_claim=False),
+    Verb.RELEASE: _Rule(Right.RELEASE, _HELD, _release),
+    Verb.RECALL: _Rule(Right.RELEASE, frozenset({"RELEASING"}), _recall, checks_version=False),
+    Verb.DELETE: _Rule(Right.DELETE, _HELD, _delete),
+    Verb.RESTORE: _Rule(Right.DELETE, frozenset({"DELETED", "EXPIRED", "RELEASED"}), _restore),
+    Verb.EXTEND: _Rule(Right.EXTEND, _HELD, _extend),
+    Verb.NOTE: _Rule(
+        Right.NOTE, frozenset(s.upper() for s in t.STATUSES), _note, checks_version=False, checks_claim=False
+    ),
+    Verb.SETTLE: _Rule(Right.RELEASE, frozenset({"UNCERTAIN"}), _settle),
+}
+
+
+def check_body(verb: Verb, body: ActBody, now: int) -> None:
+    """What the verb's arguments must be, whatever the mail."""
+    if verb is Verb.SETTLE and body.settle is None:
+        raise Refusal("bad-request", "settle: say how: arrived, again or hold")
+    if verb is Verb.NOTE and not body.note.strip():
+        raise Refusal("bad-request", "note: the note is empty")
+    if verb is Verb.TAKEOVER and not body.reason.strip():
+        raise Refusal("bad-request", "takeover: give a reason; the holder is told it")
+    if body.expiry is not None and not now < to_us(body.expiry) < now + 3660 * 86400 * SECOND:
+        raise Refusal("bad-request", "expiry: a time from now to ten years from now was expected")
+
+
+def _not_done(d: Doing, n: int, result: Result, mail: RowDict | None, detail: str, by: str = "") -> MailResult:
+    return MailResult(
+        id=encode_mail(d.change.id, n),
+        result=result,
+        status=mail and mail["status"],
+        version=mail and mail["version"],
+        by=by,
+        detail=detail,
+    )
+
+
+def _try(d: Doing, n: int) -> MailResult | None:
+    rule, mail = RULES[d.verb], d.change.mails.get(n)
+    if mail is None:
+        return _not_done(d, n, Result.GONE, None, "there is no such mail")
+    if rule.checks_version and d.body.as_of is not None and mail["version"] > d.body.as_of:
+        return _not_done(d, n, Result.CHANGED, mail, f"it changed meanwhile: it is {mail['status']} now")
+    if mail["status"] not in rule.statuses:
+        return _not_done(d, n, Result.STATUS, mail, f"{d.verb} does not apply to {mail['status']}")
+    claim = d.change.claim_on(n)
+    # A claim whose lease has ended holds nothing, though its entry (mail.lapse) may be a second away.
+    if claim and rule.checks_claim and claim["account"] != d.who.account and not _lapsed(d, claim):
+        name = _name(d.change.rows, claim["account"])
+        return _not_done(d, n, Result.CLAIMED, mail, f"{name} holds it", by=name)
+    if d.body.fence is not None and rule.checks_version:
+        mine = claim and claim["account"] == d.who.account and claim["fence"] <= d.body.fence
+        if not mine or (claim and _lapsed(d, claim)):
+            return _not_done(d, n, Result.LOST, mail, "your claim on it has lapsed")
+    return rule.do(d, n, mail)
+
+
+def _lapsed(d: Doing, claim: RowDict) -> bool:
+    return claim_ended(d.change.rows, claim, d.change.now)
+
+
+def claim_ended(rows: Rows, claim: RowDict, now: int) -> bool:
+    """Whether a claim's own end, or the lease of its session, has passed."""
+    if claim["until"] is not None:
+        return bool(claim["until"] <= now)
+    session = rows.get(t.session, claim["session"])
+    return session is None or session["ended"] is not None or session["lease"] <= now
+
+
+def _name(rows: Rows, account: int) -> str:
+    row = rows.get(t.account, account)
+    return row["name"] if row else "somebody"
+
+
+def act_on_message(d: Doing, numbers: Iterable[int]) -> tuple[list[MailResult], Draft | None]:
+    """Tries the verb on the given mails of one message; their results, and the entry if anything changed."""
+    results: list[MailResult] = []
+    for n in numbers:
+        refused = _try(d, n)
+        mail = d.change.mails.get(n)
+        results.append(
+            refused
+            or MailResult(
+                id=encode_mail(d.change.id, n),
+                result=Result.DONE,
+                status=mail and mail["status"],
+                version=mail and mail["version"],
+            )
+        )
+    if not d.change.changed:
+        return results, None
+    personal = {k: v for k, v in (("reason", d.body.reason), ("note", d.body.note)) if v}
+    facts = {"as": str(d.body.settle)} if d.body.settle else {}
+    return results, d.change.entry(f"mail.{d.verb}", d.who.account, d.who.session, facts=facts, personal=personal)
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """A writing call's key, and the digest of its body: the same again answers the same and does nothing."""
+
+    account: int
+    key: str
+    digest: bytes
+
+    @classmethod
+    def of(cls, account: int, key: str, *body: str | bytes) -> Idempotency:
+        parts = (b.encode() if isinstance(b, str) else b for b in body)
+        return cls(account, key, hashlib.sha256(b"\x00".join(parts)).digest())
+
+
+@dataclass(slots=True)
+class Act:
+    """One verb on one or a few messages or mails, at once. Answers an `ActAnswer`, or refuses."""
+
+    session: int
+    verb: Verb
+    targets: tuple[Target, ...]
+    body: ActBody
+    terms: Terms
+    query: Query | None = None
+    once: Idempotency | None = None
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(
+            messages=frozenset(m for m, _ in self.targets),
+            sessions=frozenset({self.session}),
+            keys=frozenset({(self.once.account, self.once.key)}) if self.once else frozenset(),
+        )
+
+    @property
+    def weight(self) -> int:
+        return 1000 * len(self.targets)
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        who = rows.access(self.session, now)
+        if who is None:
+            raise unauthorized()
+        if (said := replay(rows, self.once)) is not None:
+            return Decision(ActAnswer.model_validate_json(said))
+        check_body(self.verb, self.body, now)
+        answer = ActAnswer(seq=seq - 1, done=0, results=[])
+        decision = Decision()
+        session = rows.get(t.session, self.session)
+        assert session is not None
+        terminal = session["kind"] == "terminal"
+        for message, n in self.targets:
+            row = rows.message(message)
+            if row is None or Right.VIEW not in who.rights_at(row["customer"]):
+                answer.results.append(_gone(message, n))
+                continue
+            right = RULES[self.verb].right
+            mine = self.verb is Verb.TAKEOVER and _only_mine(rows, message, who)
+            if right not in who.rights_at(row["customer"]) and not mine:
+                decision.entries.append(_denied(row, who, self.verb, right))
+                decision.answer = no_right(right, row["customer"])
+                return decision
+            change = MessageChange(rows, message, seq + len(decision.entries), now)
+            doing = Doing(who, self.verb, self.body, self.terms, change, terminal)
+            results, draft = act_on_message(doing, _numbers(rows, self, message, n, who, now))
+            answer.results += results
+            if draft:
+                decision.entries.append(draft)
+            answer.fence = max(filter(None, (answer.fence, doing.fence)), default=None)
+            answer.release = doing.release or answer.release
+            if doing.recall_until:
+                answer.recall_until = from_us(doing.recall_until)
+        if terminal and answer.fence:
+            rows.put(t.session, (self.session,), {"lease": max(session["lease"], now + LEASE * SECOND)})
+        answer.done = sum(r.result == Result.DONE for r in answer.results)
+        answer.seq = seq + len(decision.entries) - 1
+        decision.answer = answer if answer.done else _nothing_done(answer)
+        if answer.done:
+            remember(rows, self.once, answer.model_dump_json(), now)
+        return decision
+
+
+def _numbers(rows: Rows, act: Act, message: int, n: int | None, who: Access, now: int) -> list[int]:
+    """The mails that a target means: one; or, of a message, those that match the filter in force; without a filter,
+    those that the verb can act on (all, if it can act on none: so that the refusal says why)."""
+    if n is not None:
+        return [n]
+    mails = rows.mails[message]
+    if act.query is not None:
+        facts = facts_of(rows, message)
+        return [m.n for m in facts.mails if matches(act.query, facts, now, mail=m)]
+    rule = RULES[act.verb]
+    able = [i for i, mail in sorted(mails.items()) if mail["status"] in rule.statuses]
+    if rule.checks_claim:
+        claims = rows.claims[message]
+        free = [
+            i
+            for i in able
+            if i not in claims or claims[i]["account"] == who.account or claim_ended(rows, claims[i], now)
+        ]
+        able = free or able
+    return able or sorted(mails)
+
+
+def _only_mine(rows: Rows, message: int, who: Access) -> bool:
+    """A person may take over from another session of their own without the right to take over from others."""
+    claims = rows.claims[message].values()
+    return bool(claims) and all(c["account"] == who.account for c in claims)
+
+
+def _gone(message: int, n: int | None) -> MailResult:
+    return MailResult(id=encode_mail(message, n or 0), result=Result.GONE, detail="there is no such mail")
+
+
+def _denied(row: RowDict, who: Access, verb: str, right: str) -> Draft:
+    return Draft(
+        "denied",
+        customer=row["customer"],
+        queue=row["queue"],
+        message=row["id"],
+        account=who.account,
+        session=who.session,
+        facts={"verb": str(verb), "right": str(right)},
+    )
+
+
+_PROBLEM = {
+    Result.GONE: "not-found",
+    Result.CHANGED: "changed",
+    Result.STATUS: "status",
+    Result.CLAIMED: "claimed",
+    Result.LOST: "lost",
+    Result.REFUSED: "forbidden",
+}
+
+
+def _nothing_done(answer: ActAnswer) -> Refusal:
+    if not answer.results:
+        return Refusal("not-found", "no mail of it matches the filter", results=[])
+    first = answer.results[0]
+    extra = {"by": first.by} if first.by else {}
+    if first.status:
+        extra["is"] = str(first.status)
+    return Refusal(
+        _PROBLEM[Result(first.result)],
+        first.detail,
+        results=[r.model_dump(mode="json") for r in answer.results],
+        **extra,
+    )
+
+
+def replay(rows: Rows, once: Idempotency | None) -> str | None:
+    """What was answered to the same call before. Another body under its key is refused."""
+    if once is None or (row := rows.get(t.idempotency, once.account, once.key)) is None:
+        return None
+    if row["digest"] != once.digest:
+        raise Refusal("idempotency-key", "this Idempotency-Key came with another request before", status=422)
+    return str(row["answer"])
+
+
+def remember(rows: Rows, once: Idempotency | None, answer: str, now: int) -> None:
+    if once is not None:
+        rows.put(
+            t.idempotency,
+            (once.account, once.key),
+            {
+                "account": once.account,
+                "key": once.key,
+                "digest": once.digest,
+                "status": 200,
+                "answer": answer,
+                "at": now,
+            },
+        )
