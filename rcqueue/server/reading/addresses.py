@@ -15,8 +15,11 @@ _QUOTED = re.compile(r'(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _PAREN = re.compile(r"[()]|\\.", re.DOTALL)
 _UNQUOTE = re.compile(r"\\(.)", re.DOTALL)
 _AROUND_DOTS = re.compile(r"[ \t]*([.@])[ \t]*")
-_ADDRESS = re.compile(r'(?:"(?:[^"\\]|\\.)*+"|[^\s"@<>()]++)@([^\s"@<>(),;]++)')
-_LONE_WORD = re.compile(r"[^\s\"@<>(),;:=]++")
+_COMMENT = re.compile(r"\([^()]*+\)")
+# ASCII: in bytes read as Latin-1, "\xa0" and "\x85" are no spaces but the ends of UTF-8 characters.
+_ADDRESS = re.compile(r'(?:"(?:[^"\\]|\\.)*+"|[^\s"@<>()]++)@([^\s"@<>(),;]++)', re.ASCII)
+_LONE_WORD = re.compile(r"[^\s\"@<>(),;:=]++", re.ASCII)
+_BLANK = " \t"
 
 
 class Address(NamedTuple):
@@ -45,23 +48,25 @@ def read(value: str, declared: str = "") -> tuple[list[Address], str | None]:
         address = _address(spec, declared)
         if address:
             found.append(Address(decode(name, declared)[0][: caps.SUBJECT], address))
-        elif _LONE_WORD.fullmatch(spec.strip()):
+        elif _LONE_WORD.fullmatch(spec.strip(_BLANK)):
             lone.append(Address(decode(name, declared)[0][: caps.SUBJECT], decode(spec, declared)[0][: caps.ADDRESS]))
         else:
-            unreadable = unreadable or bool(spec.strip())
+            unreadable = unreadable or bool(spec.strip(_BLANK))
     if not found and not lone and unreadable:
         trouble = trouble or "unreadable address"
     return found or lone[:1], trouble
 
 
 def _address(spec: str, declared: str) -> str:
-    """An addr-spec, tidied; "" when it is none."""
+    """An addr-spec, tidied; "" when it is none. After other words (`Ann Lee ann@example.org`) it must be the last."""
     if len(spec) > 4 * caps.ADDRESS:
         return ""
-    spec = spec.strip()
+    spec = _COMMENT.sub("", spec).strip(_BLANK)
     if spec.startswith("@") and ":" in spec:
         spec = spec.rpartition(":")[2]  # a source route, obsolete since 1989
-    spec = _AROUND_DOTS.sub(r"\1", spec).strip()
+    spec = _AROUND_DOTS.sub(r"\1", spec).strip(_BLANK)
+    if spec.count("@") == 1 and '"' not in spec:
+        spec = spec.rpartition(" ")[2]
     match = _ADDRESS.fullmatch(spec)
     if not match or len(spec) > caps.ADDRESS:
         return ""
@@ -74,7 +79,7 @@ def _segments(value: str) -> tuple[list[tuple[str, str | None, str]], str | None
     any), and its text outside of comments."""
     if not any(mark in value for mark in '"(,;:\\'):
         name, bracket, rest = value.partition("<")
-        return [(name.strip(), rest.partition(">")[0].lstrip("<") if bracket else None, value)], None
+        return [(name.strip(_BLANK), rest.partition(">")[0].lstrip("<") if bracket else None, value)], None
 
     segments: list[tuple[str, str | None, str]] = []
     words: list[str] = []  # as a display name: unquoted
@@ -87,7 +92,7 @@ def _segments(value: str) -> tuple[list[tuple[str, str | None, str]], str | None
     def end_segment() -> None:
         nonlocal words, plain, comment, angle
         if words or angle is not None:
-            name = "".join(words).strip()
+            name = "".join(words).strip(_BLANK)
             segments.append((name if angle is not None else comment, angle, "".join(plain)))
         words, plain, comment, angle = [], [], "", None
 

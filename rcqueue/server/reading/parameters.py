@@ -9,7 +9,7 @@ from rcqueue.server.reading.charsets import clean, from_charset
 from rcqueue.server.reading.words import decode
 
 _PARAMETER = re.compile(
-    r';\s*+([^\s=;"*]{1,80})(\*\d{1,4})?(\*)?\s*+=\s*+(?:"((?:[^"\\]++|\\.)*+)(?:"|\Z)|([^;]*+))', re.DOTALL
+    r';\s*+([^\s=;"*]{1,80})(\*\d{1,4})?(\*)?\s*+=\s*+(?:"((?:[^"\\]++|\\.)*+)(?:"|\Z)|([^;]*+))', re.DOTALL | re.ASCII
 )
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _MOST = 100
@@ -24,7 +24,7 @@ def parameters(value: str) -> dict[str, str]:
         if count == _MOST:
             break
         name, number, encoded, quoted, token = match.groups()
-        text = _ESCAPED.sub(r"\1", quoted) if quoted is not None else token.strip()
+        text = _ESCAPED.sub(r"\1", quoted) if quoted is not None else token.strip(" \t")
         if number or encoded:
             pieces.setdefault(name.lower(), {}).setdefault(int((number or "*0")[1:]), (bool(encoded), text))
         else:

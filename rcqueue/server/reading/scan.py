@@ -63,7 +63,9 @@ def _scan(raw: bytes) -> Scan:
     first: dict[str, str] = {}  # the first field of each name, uncut
     for name, value in block.fields:
         first.setdefault(name.lower(), value)
-    declared = parameters(first["content-type"]).get("charset", "") if "content-type" in first else ""
+    declared = ""  # what 8-bit bytes in a field most likely are
+    if "content-type" in first and not raw[: block.body_at].isascii():
+        declared = parameters(first["content-type"][: caps.FIELD]).get("charset", "")
 
     headers: list[tuple[str, str]] = []
     shown: dict[str, str] = {}

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 from rcqueue.model.mail import Hop
 
-_CLAUSES = {"from": "from_", "by": "by", "with": "with_", "id": "id", "for": "for_"}
-_ENDS = {*_CLAUSES, "via"}
+_CLAUSES = {written: word for word in ("from", "by", "via", "with", "id", "for") for written in (word, word.upper())}
 
 
 def hop(received: str) -> Hop:
     """`received` is the field as one line of text. A clause keeps its comments, where the client's address stands."""
-    text, _, at = received.rpartition(";")
-    if not text:
-        text, at = received, ""
+    text, semicolon, at = received.rpartition(";")
+    words = (text if semicolon else received).split()
     clauses: dict[str, str] = {}
-    words: list[str] = []
-    clause, depth = "", 0
-    for word in text.split():
-        if depth == 0 and (key := word.lower()) in _ENDS and key not in clauses and key != clause:
-            if clause:
-                clauses[clause] = " ".join(words)
-            clause, words = key, []
-            continue
-        words.append(word)
+    clause, start, depth = "", 0, 0
+    for index, word in enumerate(words):
         if "(" in word or ")" in word:
             depth = max(0, depth + word.count("(") - word.count(")"))
+        elif word in _CLAUSES and not depth and _CLAUSES[word] not in clauses and _CLAUSES[word] != clause:
+            if clause:
+                clauses[clause] = " ".join(words[start:index])
+            clause, start = _CLAUSES[word], index + 1
     if clause:
-        clauses[clause] = " ".join(words)
-    known = {attribute: clauses[name] for name, attribute in _CLAUSES.items() if name in clauses}
-    return Hop(**known, at=at.strip(), raw=received)
+        clauses[clause] = " ".join(words[start:])
+    get = clauses.get
+    return Hop(
+        by=get("by", ""),
+        from_=get("from", ""),
+        with_=get("with", ""),
+        id=get("id", ""),
+        for_=get("for", ""),
+        at=at.strip() if semicolon else "",
+        raw=received,
+    )

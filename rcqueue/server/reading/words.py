@@ -77,7 +77,7 @@ def _encoded_words(value: str, declared: str) -> tuple[str, str | None]:
         words += 1
         charset = head[1].partition("*")[0].lower()
         gap = value[at:start]
-        adjacent = bool(run_charset) and not gap.strip()
+        adjacent = bool(run_charset) and not gap.strip(" \t")
         if not adjacent or charset != run_charset:
             if run_charset:
                 text.append(note(from_charset(run, run_charset)))
