@@ -32,26 +32,27 @@ _NAMES |= {
     "utf8mb4": "utf_8",
 }
 
-#: What senders mean by a name when its own set does not have their bytes.
+#: What senders mean by a name when its own set does not have their bytes. UTF-8 is tried for all: it proves itself.
 _WIDER = {
-    "ascii": "utf_8",
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "big5": "big5hkscs",
-    "shift_jis": "cp932",
-    "euc_kr": "cp949",
-    "iso2022_jp": "iso2022_jp_ext",
-    "iso8859_11": "cp874",
-    "tis_620": "cp874",
+    "gb2312": ["gb18030"],
+    "gbk": ["gb18030"],
+    "big5": ["big5hkscs"],
+    "shift_jis": ["cp932"],
+    "euc_kr": ["cp949"],
+    "iso2022_jp": ["iso2022_jp_ext", "utf_8", "euc_jp"],
+    "iso8859_11": ["cp874"],
+    "tis_620": ["cp874"],
 }
 
+_NO_NAME = {"none", "unknown", "x-unknown", "unknown-8bit", "default", "x-user-defined"}
+_ASCII = bytes(range(128))
 _C1 = re.compile("[\x80-\x9f]")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def codec(charset: str) -> str | None:
     """The name of Python's codec for a character set as mail names it, or None for one that is not known."""
-    return _NAMES.get(re.sub(r"[^a-z0-9]", "_", charset.partition("*")[0].strip().lower()[:64]))
+    return _NAMES.get(re.sub(r"[^a-z0-9]", "_", charset.partition("*")[0].lower()[:64]).strip("_"))
 
 
 def preload() -> None:
@@ -69,17 +70,19 @@ def from_charset(data: bytes, charset: str) -> tuple[str, str | None]:
     """The text, and the trouble there was (None without). Unclean: see `clean`."""
     name = codec(charset)
     if name is None:
+        if charset.lower() in _NO_NAME:
+            return guess(data)
         text, _ = guess(data)
         return text, f"unknown charset {clean(charset[:40])!a}"
     if name == "latin_1" or (name == "ascii" and data.isascii()):
         return _western(data), None
-    for attempt in filter(None, (name, _WIDER.get(name))):
+    for attempt in (name, *_WIDER.get(name, ()), "utf_8"):
         try:
             return data.decode(attempt), None
         except UnicodeError:
             continue
     if name == "ascii":
-        return _western(data), "8-bit text in no known charset"
+        return _guess_western(data)
     return data.decode(name, "replace"), f"bytes that are not {name.replace('_', '-')}"
 
 
@@ -94,7 +97,13 @@ def guess(data: bytes, declared: str = "") -> tuple[str, str | None]:
         text, trouble = from_charset(data, declared)
         if trouble is None:
             return text, None
-    return _western(data), "8-bit text in no known charset"
+    return _guess_western(data)
+
+
+def _guess_western(data: bytes) -> tuple[str, str | None]:
+    """Western text has few 8-bit letters among the others; what is full of them is some other script."""
+    foreign = 4 * len(data.translate(None, _ASCII)) > len(data)
+    return _western(data), "8-bit text in no known charset" if foreign else None
 
 
 def _western(data: bytes) -> str:
