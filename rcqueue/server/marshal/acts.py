@@ -43,7 +43,7 @@ class AddSelection:
 
 @dataclass(frozen=True, slots=True)
 class StoreAct:
-    """The act itself, once its selection is stored. Answers its row."""
+    """The act itself, once its selection is stored. Answers its id."""
 
     id: str
     session: int
@@ -78,7 +78,7 @@ class StoreAct:
             "finished": None,
         }
         rows.put(t.act, (self.id,), row)
-        return Decision(dict(row), [_entry("store", row, who.session)])
+        return Decision(self.id, [_entry("store", row, who.session)])
 
 
 @dataclass(frozen=True, slots=True)

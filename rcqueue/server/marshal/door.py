@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -17,14 +18,14 @@ from rcqueue.server.store import tables as t
 from rcqueue.server.store.clock import Clock
 from rcqueue.server.store.database import Database, head_seq
 from rcqueue.server.store.pages import check_query, matching_mails
-from rcqueue.server.store.rows import RowDict
 from rcqueue.server.store.writer import Operation, Writer
 
 from . import acts, outcomes, people
 from .hold import Arrival, Hold
+from .once import Idempotency, Once, answered
 from .refusal import Refusal
 from .show import OpenBody
-from .verbs import RULES, Act, Idempotency, Target, Terms
+from .verbs import RULES, Act, Target, Terms
 
 SLICE = 2000  #: mails of a selection that one operation stores
 
@@ -37,6 +38,17 @@ class Marshal:
     async def do(self, operation: Operation) -> Any:
         """Writes an operation; its answer, once it is durable. Raises what it refused with."""
         return await asyncio.wrap_future(self.writer.submit(operation))
+
+    async def do_once(
+        self,
+        who: Access,
+        once: Idempotency | None,
+        operation: Operation,
+        encode: Callable[[Any], str] = json.dumps,
+        decode: Callable[[str], Any] = json.loads,
+    ) -> Any:
+        """The same for a writing call: under the same key it is done once, and answers the same."""
+        return await self.do(operation if once is None else Once(operation, who.session, once, encode, decode))
 
     # -- mail comes in, mail goes out
 
@@ -80,7 +92,10 @@ class Marshal:
         """One verb on one or a few mails or messages, at once. Raises `Refusal` if it was done to none of them."""
         query = self.query(who, body.query) if body.query is not None else None
         targets = tuple(target(i) for i in ids)
-        answer: ActAnswer = await self.do(Act(who.session, verb, targets, body, self.terms, query, once))
+        act = Act(who.session, verb, targets, body, self.terms, query)
+        answer: ActAnswer = await self.do_once(
+            who, once, act, lambda a: str(a.model_dump_json()), ActAnswer.model_validate_json
+        )
         return answer
 
     async def open_body(self, who: Access, message: int, part: str) -> None:
@@ -95,10 +110,12 @@ class Marshal:
 
     # -- acts on many
 
-    async def store_act(self, who: Access, request: ActRequest) -> RowDict:
-        """Stores the selection of an act as it is now; nothing is done until it is confirmed."""
+    async def store_act(self, who: Access, request: ActRequest, *, once: Idempotency | None = None) -> str:
+        """Stores the selection of an act as it is now; nothing is done until it is confirmed. Its id."""
         if (request.ids is None) == (request.query is None):
             raise Refusal("bad-request", "an act needs either ids or query")
+        if once is not None and (said := await self.database.read(answered, once)) is not None:
+            return str(json.loads(said))
         targets = [target(i) for i in request.ids] if request.ids is not None else None
         query = self.query(who, request.query) if request.query is not None else None
         as_of, mails, sample = await self.database.read(
@@ -108,17 +125,15 @@ class Marshal:
         for start in range(0, len(mails), SLICE):
             await self.do(acts.AddSelection(act, tuple(mails[start : start + SLICE])))
         seen = request.as_of if request.as_of is not None else as_of
-        row: RowDict = await self.do(
-            acts.StoreAct(act, who.session, request, min(seen, as_of), len(mails), tuple(sample))
-        )
-        return row
+        store = acts.StoreAct(act, who.session, request, min(seen, as_of), len(mails), tuple(sample))
+        return str(await self.do_once(who, once, store))
 
-    async def confirm_act(self, who: Access, act: str, expect: int) -> None:
-        await self.do(acts.ConfirmAct(act, who.session, expect))
+    async def confirm_act(self, who: Access, act: str, expect: int, *, once: Idempotency | None = None) -> None:
+        await self.do_once(who, once, acts.ConfirmAct(act, who.session, expect))
         self.run_act(act)
 
-    async def stop_act(self, who: Access, act: str) -> None:
-        await self.do(acts.StopAct(act, who.session))
+    async def stop_act(self, who: Access, act: str, *, once: Idempotency | None = None) -> None:
+        await self.do_once(who, once, acts.StopAct(act, who.session))
 
     def run_act(self, act: str) -> None:
         """Works an act off in the background, step by step; after a restart it is taken up again."""

@@ -217,7 +217,7 @@ class EndSession(_Plain):
 
 @dataclass(frozen=True, slots=True)
 class Renew(_Plain):
-    """Answered pings: the leases of these sessions run on from now. No entry."""
+    """Signs of life: these sessions are not idle, and with `lease` their claims live on from now. No entry."""
 
     sessions: frozenset[int]
     lease: int
@@ -230,7 +230,8 @@ class Renew(_Plain):
         for session in self.sessions:
             row = rows.get(t.session, session)
             if row is not None and row["ended"] is None:
-                rows.put(t.session, (session,), {"lease": now + self.lease, "seen": now})
+                lease = now + self.lease if self.lease else row["lease"]
+                rows.put(t.session, (session,), {"lease": lease, "seen": now})
         return Decision()
 
 

@@ -6,7 +6,6 @@ it changed since the person saw it (`as_of`), its status, and who holds it (clai
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -254,20 +253,6 @@ def act_on_message(d: Doing, numbers: Iterable[int]) -> tuple[list[MailResult], 
 
 
 @dataclass(frozen=True, slots=True)
-class Idempotency:
-    """A writing call's key, and the digest of its body: the same again answers the same and does nothing."""
-
-    account: int
-    key: str
-    digest: bytes
-
-    @classmethod
-    def of(cls, account: int, key: str, *body: str | bytes) -> Idempotency:
-        parts = (b.encode() if isinstance(b, str) else b for b in body)
-        return cls(account, key, hashlib.sha256(b"\x00".join(parts)).digest())
-
-
-@dataclass(slots=True)
 class Act:
     """One verb on one or a few messages or mails, at once. Answers an `ActAnswer`, or refuses."""
 
@@ -277,14 +262,12 @@ class Act:
     body: ActBody
     terms: Terms
     query: Query | None = None
-    once: Idempotency | None = None
 
     @property
     def needs(self) -> Needs:
         return Needs(
             messages=frozenset(m for m, _ in self.targets),
             sessions=frozenset({self.session}),
-            keys=frozenset({(self.once.account, self.once.key)}) if self.once else frozenset(),
         )
 
     @property
@@ -295,8 +278,6 @@ class Act:
         who = rows.access(self.session, now)
         if who is None:
             raise unauthorized()
-        if (said := replay(rows, self.once)) is not None:
-            return Decision(ActAnswer.model_validate_json(said))
         check_body(self.verb, self.body, now)
         answer = ActAnswer(seq=seq - 1, done=0, results=[])
         decision = Decision()
@@ -329,8 +310,6 @@ class Act:
         answer.done = sum(r.result == Result.DONE for r in answer.results)
         answer.seq = seq + len(decision.entries) - 1
         decision.answer = answer if answer.done else _nothing_done(answer)
-        if answer.done:
-            remember(rows, self.once, answer.model_dump_json(), now)
         return decision
 
 
@@ -401,28 +380,3 @@ def _nothing_done(answer: ActAnswer) -> Refusal:
         results=[r.model_dump(mode="json") for r in answer.results],
         **extra,
     )
-
-
-def replay(rows: Rows, once: Idempotency | None) -> str | None:
-    """What was answered to the same call before. Another body under its key is refused."""
-    if once is None or (row := rows.get(t.idempotency, once.account, once.key)) is None:
-        return None
-    if row["digest"] != once.digest:
-        raise Refusal("idempotency-key", "this Idempotency-Key came with another request before", status=422)
-    return str(row["answer"])
-
-
-def remember(rows: Rows, once: Idempotency | None, answer: str, now: int) -> None:
-    if once is not None:
-        rows.put(
-            t.idempotency,
-            (once.account, once.key),
-            {
-                "account": once.account,
-                "key": once.key,
-                "digest": once.digest,
-                "status": 200,
-                "answer": answer,
-                "at": now,
-            },
-        )

@@ -35,6 +35,9 @@ class Needs:
     acts: frozenset[str] = frozenset()
     steps: frozenset[str] = frozenset()  # acts, with the next mails that wait to be tried and all of their messages
 
+    def __or__(self, other: Needs) -> Needs:
+        return Needs(*(getattr(self, f) | getattr(other, f) for f in self.__slots__))
+
 
 STEP = 200  #: mails that one step of an act tries: colleagues' acts go in between
 _PRIMARY: dict[str, tuple[str, ...]] = {
@@ -70,7 +73,7 @@ class Rows:
     def access(self, session: int, now: int) -> Access | None:
         """Who a session is and what they may do, in this transaction; None when it has ended."""
         row = self.get(t.session, session)
-        if row is None or row["ended"] is not None or row["ends"] <= now:
+        if row is None or session_over(row, now):
             return None
         return self.access_of(row["account"], session, row["scope"])
 
@@ -267,6 +270,15 @@ class Rows:
 
 
 _SAME = {"blob", "posting"}  # the same key holds the same row
+
+
+IDLE = 15 * 60 * 1_000_000  #: a person's session ends after this long without a sign of them
+
+
+def session_over(row: Any, now: int) -> bool:
+    """Whether a session (row of table `session`, as a mapping) has ended, by sign-out, by time or by idleness."""
+    idle = row["kind"] != "token" and row["seen"] + IDLE <= now
+    return bool(row["ended"] is not None or row["ends"] <= now or idle)
 
 
 def _by_key(table: Table) -> list[Any]:
