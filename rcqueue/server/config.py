@@ -1,0 +1,319 @@
+"""`rcqueue.toml`, and the environment over it: RCQUEUE__HTTP__LISTEN=127.0.0.1:8080 wins over `[http] listen`.
+
+Durations are written "14d", "36h", "10m", "10s" and are microseconds here, as everywhere in the store; sizes are
+written "50M", "512K" or a number, and are bytes. Relative paths are relative to the file's folder.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from rcqueue.model.access import ROOT
+
+ENVIRONMENT = "RCQUEUE__"
+DAY = 86400 * 1_000_000
+SECOND = 1_000_000
+
+T = TypeVar("T")
+
+
+class ConfigMistake(Exception):
+    """The text has one line a mistake: where it stands, the key, and what was expected there."""
+
+
+# -- values -----------------------------------------------------------------------------------------------------------
+
+
+class Address(NamedTuple):
+    """Where something listens, or is reached."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host.lower() == "localhost"
+
+
+_DURATION = re.compile(r"(\d{1,9})\s*(d|h|m|s|ms)")
+_UNITS = {"d": DAY, "h": 3600 * SECOND, "m": 60 * SECOND, "s": SECOND, "ms": 1000}
+_SIZE = re.compile(r"(\d{1,12})\s*([KMG]?)B?", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]/]+)):(?P<port>\d{1,5})")
+_ELEMENT = r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?"
+_PATH = re.compile(rf"{_ELEMENT}(?:/{_ELEMENT})*")
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+
+
+def _duration(value: Any) -> int:
+    found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if not found:
+        raise ValueError('a duration was expected, such as "14d", "36h", "10m" or "10s"')
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def _size(value: Any) -> int:
+    found = _SIZE.fullmatch(str(value).strip()) if isinstance(value, str | int) else None
+    if not found or isinstance(value, bool) or not int(found[1]):
+        raise ValueError('a size was expected, such as "50M", "512K" or a number of bytes')
+    return int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[found[2].upper()]
+
+
+def _address(value: Any) -> Address:
+    if isinstance(value, Address):
+        return value
+    found = _ADDRESS.fullmatch(value.strip()) if isinstance(value, str) else None
+    if not found or int(found["port"]) > 65535:
+        raise ValueError('HOST:PORT was expected, such as "127.0.0.1:8025" or "[::1]:8025"')
+    return Address(found["v6"] or found["host"], int(found["port"]))
+
+
+def ascii_domain(domain: str) -> str:
+    """A domain as it is compared: lower case, in its ASCII form where it has one, without the root's dot."""
+    domain = domain.lower().removesuffix(".")
+    if domain.isascii():
+        return domain
+    try:
+        return domain.encode("idna").decode("ascii")
+    except UnicodeError:
+        return domain
+
+
+def _domain(value: str) -> str:
+    domain = ascii_domain(value)
+    if not _DOMAIN.fullmatch(domain):
+        raise ValueError('a domain was expected, such as "example.org"')
+    return domain
+
+
+def _path(value: str) -> str:
+    if not _PATH.fullmatch(value) or value.startswith(f"{ROOT}/"):
+        raise ValueError('a path was expected: lower-case names with "/" between them, such as "acme/sales"')
+    return value
+
+
+def longest_match(table: Mapping[str, T], recipient: str) -> T | None:
+    """What `table` has for the recipient's domain, or for the nearest domain above it."""
+    labels = ascii_domain(recipient.rpartition("@")[2]).split(".")
+    for start in range(len(labels)):
+        domain = ".".join(labels[start:])
+        if domain in table:
+            return table[domain]
+    return None
+
+
+# NoDecode: a value from the environment is written as in the file, not as JSON.
+Listen = Annotated[Address, NoDecode, BeforeValidator(_address)]
+Microseconds = Annotated[int, BeforeValidator(_duration)]
+Bytes = Annotated[int, BeforeValidator(_size)]
+Domain = Annotated[str, AfterValidator(_domain)]
+
+
+# -- the tables of the file -------------------------------------------------------------------------------------------
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Http(_Table):
+    listen: Listen = Address("127.0.0.1", 8025)
+    cert: Path | None = None
+    key: Path | None = None
+
+    @model_validator(mode="after")
+    def _plain_on_loopback_only(self) -> Http:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("cert and key go together: both were expected, or neither")
+        if self.cert is None and not self.listen.is_loopback:
+            raise ValueError(f"listen is {self.listen}, which other hosts can reach: cert and key were expected")
+        return self
+
+
+class Smtp(_Table):
+    listen: Listen = Address("127.0.0.1", 10025)
+    size_limit: Bytes = 50 << 20
+    recipient_limit: int = Field(default=1000, ge=100, le=32_000)  #: of one transaction; RFC 5321 asks for 100
+    timeout: Microseconds = 300 * SECOND  #: a connection on which nothing comes is ended
+
+
+class NextHop(_Table):
+    default: Listen = Address("127.0.0.1", 10026)
+    domains: dict[Domain, Listen] = {}  #: for mail to these domains and those below them
+    sessions: int = Field(default=4, ge=1, le=100)  #: at once, to each next hop
+    give_up: Microseconds = 2 * DAY  #: counted from the first attempt; then back to the hold
+    timeout: Microseconds = 300 * SECOND  #: for each answer; RFC 5321 asks for five minutes
+
+    def of(self, recipient: str) -> Address:
+        return longest_match(self.domains, recipient) or self.default
+
+
+class DatabaseAt(_Table):
+    url: str = ""
+
+    @model_validator(mode="after")
+    def _sqlite_only(self) -> DatabaseAt:
+        if self.url:
+            raise ValueError("url: this version keeps the queue in SQLite in data_dir; no url was expected")
+        return self
+
+
+class HoldTerms(_Table):
+    expiry: Microseconds = 14 * DAY
+    purge: Microseconds = 7 * DAY
+    recall: Microseconds = 10 * SECOND
+
+
+class Customer(_Table):
+    path: Annotated[str, AfterValidator(_path)]
+    domains: tuple[Domain, ...] = ()
+    claim_locks_body: bool = False
+
+
+class Config(BaseSettings):
+    """All of it, checked: by `load`, or by keywords alone."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix=ENVIRONMENT, env_nested_delimiter="__")
+
+    data_dir: Path
+    http: Http = Http()
+    smtp: Smtp = Smtp()
+    next_hop: NextHop = NextHop()
+    database: DatabaseAt = DatabaseAt()
+    hold: HoldTerms = HoldTerms()
+    customer: tuple[Customer, ...] = ()
+
+    @model_validator(mode="after")
+    def _each_customer_once(self) -> Config:
+        seen = set()
+        for name in (n for c in self.customer for n in (f"path {c.path!r}", *(f"domain {d!r}" for d in c.domains))):
+            if name in seen:
+                raise ValueError(f"customer: {name} is given twice, once was expected")
+            seen.add(name)
+        return self
+
+    def customer_of(self, recipient: str) -> str:
+        """The path of the customer whose mail this is; of no customer's domain: the root."""
+        domains = {domain: customer.path for customer in self.customer for domain in customer.domains}
+        return longest_match(domains, recipient) or ROOT
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------
+
+
+def load(file: Path) -> Config:
+    """Reads a file and the environment. Raises `ConfigMistake` with every mistake at once."""
+
+    class Loaded(Config):
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return EnvSettingsSource(settings_cls), TomlConfigSettingsSource(settings_cls, file)
+
+    mistakes = _unknown_variables(os.environ)
+    config: Config | None = None
+    try:
+        with file.open("rb") as opened:
+            tomllib.load(opened)  # pydantic-settings says nothing when there is no file
+        config = Loaded()
+    except OSError as error:
+        mistakes.append(f"{file}: cannot be read: {error.strerror}; a file of TOML was expected")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        mistakes.append(f"{file}: TOML was expected: {error}")
+    except SettingsError as error:
+        mistakes.append(f"environment: {error}; JSON was expected")
+    except ValidationError as error:
+        mistakes += [_mistake(file, details) for details in error.errors()]
+    if config is not None:
+        config = _resolved(config, file.absolute().parent)
+        mistakes += [
+            f"{file}: http.{key}: no such file: {path}"
+            for key, path in (("cert", config.http.cert), ("key", config.http.key))
+            if path is not None and not path.is_file()
+        ]
+    if mistakes or config is None:
+        raise ConfigMistake("\n".join(mistakes))
+    return config
+
+
+def _resolved(config: Config, folder: Path) -> Config:
+    http = config.http.model_copy(
+        update={k: folder / p for k, p in (("cert", config.http.cert), ("key", config.http.key)) if p is not None}
+    )
+    return config.model_copy(update={"data_dir": folder / config.data_dir, "http": http})
+
+
+def _unknown_variables(environ: Iterable[str]) -> list[str]:
+    """pydantic-settings looks for the variables that it knows: a table that nobody knows is no mistake to it."""
+    return [
+        f"environment: {name}: unknown table; one of {_names(Config)} was expected"
+        for name in environ
+        if name.upper().startswith(ENVIRONMENT)
+        and name[len(ENVIRONMENT) :].lower().partition("__")[0] not in Config.model_fields
+    ]
+
+
+def _names(model: type[BaseModel]) -> str:
+    return ", ".join(model.model_fields)
+
+
+def _mistake(file: Path, details: ErrorDetails) -> str:
+    keys = details["loc"]
+    variable = ENVIRONMENT + "__".join(str(k) for k in keys).upper()
+    key = ".".join(str(k + 1) if isinstance(k, int) else k for k in keys if k != "[key]")
+    match details["type"]:
+        case "extra_forbidden":
+            said = f"unknown key; one of {_names(_table_at(keys))} was expected"
+        case "missing":
+            said = "is missing; it is required"
+        case "value_error":
+            said = str(details["ctx"]["error"])
+        case "tuple_type":
+            said = "a list was expected"
+        case _:
+            said = details["msg"].replace("Input should be", "expected", 1)
+    where = f"environment: {variable}" if variable in os.environ else f"{file}: {key}" if key else str(file)
+    return f"{where}: {said}"
+
+
+def _table_at(keys: tuple[int | str, ...]) -> type[BaseModel]:
+    tables: dict[Any, type[BaseModel]] = {
+        "http": Http,
+        "smtp": Smtp,
+        "next_hop": NextHop,
+        "database": DatabaseAt,
+        "hold": HoldTerms,
+        "customer": Customer,
+    }
+    return tables[keys[0]] if len(keys) > 1 else Config
