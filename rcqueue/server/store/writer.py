@@ -110,19 +110,20 @@ class Writer:
         finally:
             self._open = False
             while not self._queue.empty():
-                if waiting := self._queue.get():
+                waiting = self._queue.get()
+                if waiting is not None and waiting.future.set_running_or_notify_cancel():
                     waiting.future.set_exception(Stopped("the writer has ended"))
 
     def _gather(self) -> tuple[list[_Waiting], bool]:
         batch: list[_Waiting] = []
         weight = 0
-        first = self._queue.get()
-        while first is not None:
-            batch.append(first)
-            weight += first.operation.weight
-            if len(batch) >= MAX_BATCH or weight >= MAX_BYTES or self._queue.empty():
+        while (waiting := self._queue.get()) is not None:
+            # Whoever asked may have gone away meanwhile; from here on it is done, and cannot be cancelled.
+            if waiting.future.set_running_or_notify_cancel():
+                batch.append(waiting)
+                weight += waiting.operation.weight
+            if batch and (len(batch) >= MAX_BATCH or weight >= MAX_BYTES or self._queue.empty()):
                 return batch, True
-            first = self._queue.get()
         return batch, False
 
     def _write(self, batch: list[_Waiting]) -> None:
