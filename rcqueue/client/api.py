@@ -211,29 +211,12 @@ class Api(Http):
         grants = [grant.model_dump() for grant in roles]
         await self.post(V1 + "/people", {"name": name, "password": password, "roles": grants})
 
-    async def lock_person(self, name: str, lock: str = "bodies") -> None:
-        await self._person(name, "lock", {"lock": lock})
-
-    async def unlock_person(self, name: str, lock: str = "bodies") -> None:
-        await self._person(name, "unlock", {"lock": lock})
-
-    async def grant_role(self, name: str, role: str, customer: str) -> None:
-        await self._person(name, "grant", {"role": role, "customer": customer})
-
-    async def revoke_role(self, name: str, role: str, customer: str) -> None:
-        await self._person(name, "revoke", {"role": role, "customer": customer})
-
-    async def enable_person(self, name: str) -> None:
-        await self._person(name, "enable")
-
-    async def disable_person(self, name: str) -> None:
-        await self._person(name, "disable")
+    async def change_person(self, name: str, verb: str, arguments: dict[str, str] | None = None) -> None:
+        """lock, unlock {lock}; grant, revoke {role, customer}; enable, disable."""
+        await self.post(f"{V1}/people/{quote(name, safe='')}/{quote(verb)}", arguments or {})
 
     async def set_password(self, name: str, password: str) -> None:
-        await self._person(name, "password", {"password": password})
-
-    async def _person(self, name: str, verb: str, data: dict[str, str] | None = None) -> None:
-        await self.post(f"{V1}/people/{quote(name, safe='')}/{verb}", data or {})
+        await self.change_person(name, "password", {"password": password})
 
     async def audit(
         self,

@@ -148,8 +148,26 @@ class Http:
                 yield chunk
 
     async def acpi(self, request: dict[str, Any], *, key: str | None = None) -> AsyncIterator[str]:
-        """One request in the rc_acpi.sh form; the lines of its answer, one object each and fit to be shown."""
-        headers = {"Content-Type": "application/json", **({"Idempotency-Key": key} if key else {})}
+        """One request in the rc_acpi.sh form; the lines of its answer, one object each and fit to be shown.
+
+        Sent again under the same key when the answer is lost before its first line. An object with "code":"ERROR" is
+        a line like others, whatever the status of the answer.
+        """
+        key = key or secrets.token_urlsafe(18)
+        for pause in (*_PAUSES, None):
+            begun = False
+            try:
+                async for line in self._acpi(request, key):
+                    begun = True
+                    yield line
+                return
+            except Unreachable as error:
+                if begun or not error.lost or pause is None:
+                    raise
+            await asyncio.sleep(pause)
+
+    async def _acpi(self, request: dict[str, Any], key: str) -> AsyncIterator[str]:
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
         content = json.dumps(request).encode()
         async with self._open("POST", "/acpi", headers=headers, content=content) as answer:
             # Not aiter_lines: it also cuts at U+2028 and U+0085, which JSON allows inside a text.
@@ -158,9 +176,9 @@ class Http:
                 *whole, rest = (rest + chunk).split(b"\n")
                 for line in whole:
                     if line.strip():
-                        yield safe_json(line.decode("utf-8", "replace").strip("\r"))
+                        yield safe_json(line.decode("utf-8", "replace").strip())
             if rest.strip():
-                yield safe_json(rest.decode("utf-8", "replace"))
+                yield safe_json(rest.decode("utf-8", "replace").strip())
 
     @asynccontextmanager
     async def _open(self, method: str, path: str, **more: Any) -> AsyncIterator[httpx.Response]:
@@ -169,7 +187,8 @@ class Http:
             async with self._client.stream(method, self._url(path), headers=headers, **more) as answer:
                 if not answer.is_success:
                     await answer.aread()
-                    raise _problem(answer)
+                    if not answer.content.lstrip().startswith(b'{"code"'):
+                        raise _problem(answer)
                 yield answer
         except httpx.HTTPError as error:
             raise Unreachable(self.server, _why(error), lost=isinstance(error, _LOST) and method != "GET") from None

@@ -1,0 +1,1 @@
+packaging/rc_acpi.sh

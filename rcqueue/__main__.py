@@ -1,0 +1,5 @@
+import sys
+
+from rcqueue.cli import main
+
+sys.exit(main())

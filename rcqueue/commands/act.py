@@ -1,0 +1,263 @@
+"""The verbs on mail, derived from the registry of actions, and the acts on many."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from rcqueue.model.actions import Action, server_actions
+
+from .arguments import FILTER_HELP, Commands, ids_of, instant, json_option, number, seconds
+from .connect import Run, connected
+from .output import Column, Out, Table, complain
+from .status import DONE, FAILED, USAGE, Failure, failure, of_results, worst
+
+if TYPE_CHECKING:
+    from rcqueue.client.api import Api
+    from rcqueue.model.act import ActProgress, MailResult
+
+_MORE = """
+An ID is a mail's (16 characters) or a message's (13): then its mails that the verb can act on. The mails are acted on
+at once, each on its own. With --filter all that match are acted on, if they are exactly --expect mails; the server
+goes on with it when this command is gone (`rcqueue acts`).
+"""
+
+_RESULTS = (Column("ID", 16), Column("RESULT", 8), Column("STATUS", 9), Column("", 0))
+
+
+def add(commands: Commands) -> None:
+    for action in server_actions():
+        if action.object == "mail" and action.many:
+            _add_verb(commands, action)
+    acts = commands.add("acts", "the acts on many: list them, see how one stands, stop it")
+    acts.add_argument("id", metavar="ID", nargs="?", help="one act: how it stands, and what became of each mail")
+    acts.add_argument("--stop", action="store_true", help="stop it; what is done stays done")
+    json_option(acts)
+    acts.set_defaults(run=connected(_acts))
+
+
+def _add_verb(commands: Commands, action: Action) -> None:
+    verb = commands.add(action.cli or action.verb, action.help, more=FILTER_HELP + _MORE)
+    verb.add_argument("ids", metavar="ID", nargs="*", help="mails or messages; - reads ids from standard input")
+    verb.add_argument("--filter", metavar="FILTER", help="all mails that match, instead of ids")
+    verb.add_argument("--expect", metavar="N", type=number(0), help="how many mails must match; else nothing is done")
+    verb.add_argument("--reason", default="", required=action.name == "mail.takeover", help="why; it goes on record")
+    verb.add_argument("--as-of", metavar="SEQ", type=number(0), help="refuse mails that changed after this entry")
+    if action.name not in ("mail.claim", "mail.note"):
+        verb.add_argument(
+            "--fence", metavar="N", type=number(0), help="only under the claim with this fence (with IDs)"
+        )
+    if action.name in _OPTIONS:
+        _OPTIONS[action.name](verb)
+    json_option(verb)
+    verb.set_defaults(run=_run_verb, verb=action.verb)
+
+
+def _claim_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--for", dest="for_seconds", metavar="TIME", type=seconds, help="how long, as 2h; 15m if not said"
+    )
+
+
+def _extend_options(verb: argparse.ArgumentParser) -> None:
+    until = verb.add_mutually_exclusive_group(required=True)
+    until.add_argument("--until", dest="expiry", metavar="TIME", type=instant, help="the new end; 7d is from now")
+    until.add_argument("--by", metavar="TIME", type=seconds, help="so much later than its end now (with IDs)")
+
+
+def _restore_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--until", dest="expiry", metavar="TIME", type=instant, help="the new end of the hold; 7d is from now"
+    )
+
+
+def _note_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--text", dest="note", metavar="NOTE", help="the note; else it is read from standard input")
+
+
+def _settle_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--as",
+        dest="settle",
+        required=True,
+        choices=["arrived", "again", "hold"],
+        help="it arrived; send it again under the same release id; back on hold",
+    )
+
+
+_OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+    "mail.claim": _claim_options,
+    "mail.extend": _extend_options,
+    "mail.restore": _restore_options,
+    "mail.note": _note_options,
+    "mail.settle": _settle_options,
+}
+
+
+def _run_verb(args: argparse.Namespace) -> int:
+    if bool(args.ids) == (args.filter is not None):
+        raise Failure(USAGE, f"{args.verb}: give ids, or --filter FILTER --expect N")
+    if (args.filter is None) != (args.expect is None):
+        raise Failure(USAGE, f"{args.verb}: --filter and --expect N go together: the number that must match")
+    if args.filter is not None:
+        for option in ("fence", "by"):
+            if getattr(args, option, None) is not None:
+                raise Failure(USAGE, f"{args.verb}: --{option} goes with ids, not with --filter")
+    if args.verb == "note" and args.note is None:
+        if args.ids == ["-"]:
+            raise Failure(USAGE, "note: standard input can't be both the ids and the note: give --text")
+        args.note = sys.stdin.read().strip()
+    if args.verb == "note" and not args.note:
+        raise Failure(USAGE, "note: the note is empty: nothing done")
+    run: Run
+    if args.filter is None:
+        args.ids = ids_of(args.ids)
+        run = connected(_each)
+    else:
+        run = connected(_many)
+    return run(args)
+
+
+def _fields(args: argparse.Namespace, **more: Any) -> dict[str, Any]:
+    """What the act says, as members of ActBody and ActRequest; those not given are left out."""
+    names = ("reason", "as_of", "fence", "for_seconds", "expiry", "note", "settle")
+    given = {name: getattr(args, name, None) for name in names} | more
+    return {name: value for name, value in given.items() if value not in (None, "")}
+
+
+async def _each(args: argparse.Namespace, api: Api, out: Out) -> int:
+    """The verb on each id in turn; one that is refused does not stop the rest."""
+    from rcqueue.client.api import ApiProblem
+    from rcqueue.model.act import ActBody, MailResult
+
+    table = out.table(_RESULTS)
+    statuses = []
+    for id in args.ids:
+        try:
+            body = ActBody(**_fields(args, **await _later(args, api, id)))
+            answer = await api.act(id, args.verb, body)
+        except ApiProblem as problem:
+            if problem.type == "unauthorized":
+                raise
+            end = failure(problem)
+            statuses.append(end.status)
+            complain(f"{id}: {end}")
+            results = [MailResult.model_validate(one) for one in problem.extra.get("results") or ()]
+            if out.as_json:
+                out.json({"id": id, "done": 0, "problem": problem.type, "detail": str(end), "results": _plain(results)})
+        else:
+            results = answer.results
+            statuses.append(of_results(result.result for result in results))
+            if out.as_json:
+                out.json({"id": id, **answer.model_dump(mode="json", exclude_none=True)})
+        if not out.as_json:
+            _put(table, results)
+        out.flush()
+    return worst(statuses)
+
+
+async def _later(args: argparse.Namespace, api: Api, id: str) -> dict[str, datetime]:
+    """extend --by: the end of that mail, later by so much."""
+    if getattr(args, "by", None) is None:
+        return {}
+    row = (await api.summary(id)).row
+    if row.expiry is None:
+        raise Failure(FAILED, f"{id} is {row.status} and has no expiry that --by could count from: give --until")
+    return {"expiry": row.expiry + timedelta(seconds=args.by)}
+
+
+# -- acts on many
+
+
+async def _many(args: argparse.Namespace, api: Api, out: Out) -> int:
+    """All that match, if they are as many as expected: stored first, and confirmed only then."""
+    from rcqueue.model.act import ActRequest
+
+    stored = await api.store_act(ActRequest(verb=args.verb, query=args.filter, **_fields(args)))
+    if stored.count != args.expect:
+        raise Failure(FAILED, f"{stored.count} mails match, not {args.expect}: nothing done")
+    act = await api.confirm_act(stored.id, args.expect)
+    try:
+        act = await _finish(api, act, out)
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        complain(f"the server goes on with act {act.id}: `rcqueue acts {act.id}` shows how it stands, --stop stops it")
+        raise
+    await _print_results(api, act.id, out, all_of_them=out.as_json)
+    if not out.as_json:
+        complain(_progress(act))
+    statuses = [of_results(name for name, mails in act.results.items() if mails)]
+    return worst([*statuses, DONE if act.state == "done" else FAILED])
+
+
+async def _finish(api: Api, act: ActProgress, out: Out) -> ActProgress:
+    pause = 0.1
+    shown = sys.stderr.isatty() and not out.as_json
+    while act.state in ("stored", "running"):
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, 2)
+        act = await api.act_progress(act.id)
+        if shown:
+            sys.stderr.write(f"\r{act.tried}/{act.count} ")
+            sys.stderr.flush()
+    if shown:
+        sys.stderr.write("\r")
+    return act
+
+
+async def _acts(args: argparse.Namespace, api: Api, out: Out) -> int:
+    if args.stop and not args.id:
+        raise Failure(USAGE, "acts: --stop needs the ID of an act")
+    if args.id:
+        act = await (api.stop_act(args.id) if args.stop else api.act_progress(args.id))
+        if out.as_json:
+            out.json(act)
+        else:
+            out.line(_progress(act))
+            await _print_results(api, act.id, out, all_of_them=not args.stop)
+        return DONE
+    table = out.table(
+        (Column("ID", 16), Column("VERB", 8), Column("STATE", 7), Column("DONE", -13), Column("WHO", 12), Column("", 0))
+    )
+    for act in await api.acts():
+        if out.as_json:
+            out.json(act)
+        else:
+            done = f"{act.done}/{act.count}"
+            table.row([act.id, act.verb, act.state, done, act.who, out.when(act.created)])
+    return DONE
+
+
+async def _print_results(api: Api, id: str, out: Out, *, all_of_them: bool) -> None:
+    """What became of each mail, as the server hands it out; else only of those that it was not done to."""
+    table = out.table(_RESULTS)
+    after: str | int | None = None
+    while True:
+        part = await api.act_results(id, after)
+        results = [one for one in part.results if all_of_them or one.result != "done"]
+        if out.as_json:
+            for one in results:
+                out.json(one)
+        else:
+            _put(table, results)
+        after = part.next
+        if after is None:
+            return
+
+
+def _progress(act: ActProgress) -> str:
+    others = "".join(f", {mails} {name}" for name, mails in act.results.items() if name != "done" and mails)
+    return f"act {act.id}: {act.verb}, {act.state}: {act.done} of {act.count} mails done{others}"
+
+
+def _put(table: Table, results: Iterable[MailResult]) -> None:
+    for one in results:
+        why = one.detail or (f"{one.by} holds it" if one.by else "")
+        table.row([one.id, one.result, one.status, why])
+
+
+def _plain(results: Iterable[MailResult]) -> list[dict[str, Any]]:
+    return [one.model_dump(mode="json", exclude_none=True) for one in results]

@@ -1,0 +1,109 @@
+"""The parts of a mail as lines of text. Pure: models in, lines out; what prints them makes them safe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from rcqueue.client.api import PartModel
+from rcqueue.model.journal import History
+from rcqueue.model.mail import Attachments, Envelope, Headers, Receipt, ReceiptDetail, Row, Summary, Text, VerdictDetail
+
+When = Callable[[datetime | None], str]
+
+
+def render(model: PartModel, when: When) -> Iterator[str]:
+    if isinstance(model, Summary):
+        yield from _row(model.row, when)
+        for title, part in (("ENVELOPE", model.envelope), ("VERDICT", model.verdict), ("HEADERS", model.headers)):
+            if part is not None:
+                yield ""
+                yield title
+                yield from render(part, when)
+    elif isinstance(model, Envelope):
+        yield from _envelope(model, when)
+    elif isinstance(model, Headers):
+        yield from (f"{field.name}: {field.value}" for field in model.fields)
+        if model.withheld:
+            yield f"({model.withheld} fields that are not listed)"
+        yield from _degraded(model.degraded)
+    elif isinstance(model, VerdictDetail):
+        yield from _verdict(model)
+    elif isinstance(model, ReceiptDetail):
+        yield from _receipt(model.receipt, when)
+    elif isinstance(model, History):
+        for entry in model.entries:
+            yield f"{when(entry.at)}  {entry.seq}  {entry.kind:<14}  {entry.actor}  {entry.note or ''}".rstrip()
+    elif isinstance(model, Attachments):
+        yield from (f"{one.size:>10}  {one.type:<28}  {one.name}  sha256 {one.sha256}" for one in model.attachments)
+        yield from _degraded(model.degraded)
+    elif isinstance(model, Text):
+        yield from model.text.split("\n")
+        if model.truncated:
+            yield "(cut: there is more; --part raw has it all)"
+        yield from _degraded(model.degraded)
+
+
+def _row(row: Row, when: When) -> Iterator[str]:
+    yield f"id        {row.id}"
+    yield f"received  {when(row.timestamp)}  {row.size} bytes"
+    yield f"status    {row.status}" + (f", until {when(row.expiry)}" if row.expiry else "")
+    yield f"mails     {row.matching} of {row.recipients}"
+    if row.claim:
+        yield f"claim     {row.claim.who}, {row.claim.mails} of {row.matching}"
+    yield f"customer  {row.customer}, queue {row.queue}"
+    if row.fromEmail is not None:
+        yield f"from      {row.fromEmail}"
+    if row.toEmail is not None:
+        yield f"to        {row.toEmail}"
+    if row.subject is not None:
+        yield f"subject   {row.subject}"
+    yield from _degraded(row.degraded)
+
+
+def _envelope(envelope: Envelope, when: When) -> Iterator[str]:
+    yield f"sender  <{envelope.sender}>"
+    for mail in envelope.mails:
+        until = f"  until {when(mail.expiry)}" if mail.expiry else ""
+        claim = f"  claimed by {mail.claim.who}" if mail.claim else ""
+        reply = f"  {mail.reply}" if mail.reply else ""
+        yield f"{mail.id}  {mail.status:<9}  {mail.toEmail}{until}{claim}{reply}"
+    if envelope.more:
+        yield f"(and {envelope.more} mails more)"
+
+
+def _verdict(verdict: VerdictDetail) -> Iterator[str]:
+    score = "" if verdict.score is None else f"  {verdict.score:g}"
+    required = "" if verdict.required is None else f" (of {verdict.required:g})"
+    reason = f"  {verdict.reason}" if verdict.reason else ""
+    yield f"{verdict.verdict}{score}{required}{reason}"
+    for rule in verdict.rules:
+        points = "" if rule.points is None else f"{rule.points:.1f}"
+        yield f"{points:>7}  {rule.name}" + (f"  {rule.description}" if rule.description else "")
+    yield from _degraded(verdict.degraded)
+
+
+def _receipt(receipt: Receipt, when: When) -> Iterator[str]:
+    yield f"received   {when(receipt.at)}, {receipt.protocol}, {receipt.size} bytes"
+    yield f"client     {receipt.client}" + (f" port {receipt.port}" if receipt.port else "")
+    for name, value in (("helo", receipt.helo), ("tls", receipt.tls)):
+        if value:
+            yield f"{name:<9}  {value}"
+    flags = [name for name, on in (("8BITMIME", receipt.body_8bit), ("SMTPUTF8", receipt.smtputf8)) if on]
+    if flags:
+        yield f"with       {' '.join(flags)}"
+    yield f"sender     <{receipt.sender}>"
+    yield from (f"recipient  <{address}>" for address in receipt.recipients)
+    for name, at in (("connected", receipt.connected_at), ("data", receipt.data_at)):
+        if at is not None:
+            yield f"{name:<9}  {when(at)}"
+    for hop in receipt.trace:
+        clauses = (("from", hop.from_), ("by", hop.by), ("with", hop.with_), ("id", hop.id), ("for", hop.for_))
+        yield "hop        " + " ".join(f"{word} {value}" for word, value in clauses if value) + f"; {hop.at}"
+    yield from receipt.authentication
+    yield from (f"{field.name}: {field.value}" for field in receipt.filters)
+
+
+def _degraded(why: str | None) -> Iterator[str]:
+    if why:
+        yield f"degraded  {why}"
