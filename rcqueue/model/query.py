@@ -80,9 +80,11 @@ class Query:
     def needs(self) -> frozenset[DataClass]:
         return frozenset().union(*(FIELDS[t.field].needs for t in self.terms))
 
-    def without_status(self) -> Query:
-        """The same, whatever the status."""
-        return Query((*(t for t in self.given if t.field != "status"), ANY_STATUS))
+    def with_statuses(self, statuses: frozenset[str]) -> Query:
+        """The same for mails of other statuses."""
+        text = "status:" + ",".join(s.lower() for s in STATUSES if s in statuses)
+        rest = (term for term in self.given if term.field != "status")
+        return Query((*rest, Term("status", "=", statuses, False, 0, text)))
 
 
 DEFAULT = Term("status", "=", frozenset({"ONHOLD"}), False, 0, "status:onhold")

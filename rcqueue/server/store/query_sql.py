@@ -75,12 +75,13 @@ def facts_of(rows: Rows, message: int) -> Facts:
 # -- the fields -----------------------------------------------------------------------------------------------------
 
 
-def at_customer(path: str) -> Condition:
-    """Messages of a customer and of those below it. (No LIKE: it would fold case on SQLite.)"""
+def at_customer(path: str, column: ColumnElement[str] = t.message.c.customer) -> Condition:
+    """At a customer and those below it. (No LIKE: it would fold case on SQLite.)"""
     if path == ROOT:
         return true()
     below = path + "/"
-    return or_(t.message.c.customer == path, func.substr(t.message.c.customer, 1, len(below)) == below)
+    starts: ColumnElement[str] = func.substr(column, 1, len(below))
+    return or_(column == path, starts == below)
 
 
 def posted(term: str) -> Condition:
@@ -96,7 +97,8 @@ def _subject(term: Term, now_us: int) -> Condition:
 
 def _to(term: Term, now_us: int) -> Condition:
     if "@" in term.value:
-        return func.lower(t.mail.c.rcpt) == term.value
+        same: Condition = func.lower(t.mail.c.rcpt) == term.value
+        return same
     domain = t.mail.c.rcpt_domain
     return or_(domain == term.value, domain.endswith("." + term.value, autoescape=True))
 
@@ -106,10 +108,10 @@ def _expires(term: Term, now_us: int) -> Condition:
 
 
 def _claim(term: Term, now_us: int) -> Condition:
-    held = exists().where(t.claim.c.message == t.mail.c.message, t.claim.c.n == t.mail.c.n)
-    if term.op == "none":
-        return not_(held)
-    return held if term.op == "any" else held.where(t.claim.c.account == account_named(term.value))
+    held = [t.claim.c.message == t.mail.c.message, t.claim.c.n == t.mail.c.n]
+    if term.op == "=":
+        held.append(t.claim.c.account == account_named(term.value))
+    return not_(exists().where(*held)) if term.op == "none" else exists().where(*held)
 
 
 def account_named(name: str) -> Any:
@@ -117,9 +119,12 @@ def account_named(name: str) -> Any:
 
 
 def _id(term: Term, now_us: int) -> Condition:
-    whole = [message for message, n in term.value if n is None]
-    one = [and_(t.mail.c.message == message, t.mail.c.n == n) for message, n in term.value if n is not None]
-    return or_(t.mail.c.message.in_(whole), *one)
+    return or_(
+        *(
+            and_(t.mail.c.message == message, *((t.mail.c.n == n,) if n is not None else ()))
+            for message, n in term.value
+        )
+    )
 
 
 #: The condition of each field, on `message` or on `mail` as the field's level says. None of them is ever NULL.

@@ -25,6 +25,8 @@ metadata = MetaData()
 
 # BIGINT PRIMARY KEY is no rowid alias in SQLite, INTEGER is.
 Big = BigInteger().with_variant(Integer, "sqlite")
+# Text that is sorted: in the order of its bytes, as SQLite and Python have it.
+Sorted = Text().with_variant(Text(collation="C"), "postgresql")
 
 STATUSES = ("onhold", "releasing", "uncertain", "released", "deleted", "expired")
 
@@ -134,6 +136,24 @@ blob = Table(
     PrimaryKeyConstraint("customer", "sha256"),
 )
 
+#: What a list can be sorted by (model.query.SORTS), as SQL over `message`; `id` comes after it. Text only by its
+#: beginning: keys stay short in the index, and in cursors.
+SORT_KEYS = {
+    "score": "score",
+    "size": "size",
+    "expiry": "next_expiry",
+    "from": "lower(substr(from_email, 1, 64))",
+    "subject": "lower(substr(subject, 1, 64))",
+    "verdict": "verdict",
+}
+
+
+def _sort_index(name: str, key: str | None, where: str) -> Index:
+    condition = text(where)
+    columns = (text(key), "id") if key else ("id",)
+    return Index(f"message_{name}", *columns, sqlite_where=condition, postgresql_where=condition)
+
+
 #: What arrived: one transaction for one customer. Lists and sorts touch only this table.
 message = Table(
     "message",
@@ -145,13 +165,12 @@ message = Table(
     Column("at", Big, nullable=False),
     Column("size", Big, nullable=False),
     Column("sender", Text, nullable=False),
-    Column("from_email", Text, nullable=False),
+    Column("from_email", Sorted, nullable=False),
     Column("from_domain", Text, nullable=False),
-    Column("subject", Text, nullable=False),
+    Column("subject", Sorted, nullable=False),
     Column("first_rcpt", Text, nullable=False),
-    Column("words", Text, nullable=False),  # case-folded subject, from and to: what bare words look in
     Column("score", Float),
-    Column("verdict", Text, nullable=False),
+    Column("verdict", Sorted, nullable=False),
     Column("rules", Text, nullable=False),  # JSON list of names
     Column("degraded", Text),
     Column("recipients", Integer, nullable=False),
@@ -159,25 +178,13 @@ message = Table(
     Column("next_expiry", Big),  # earliest among its mails on hold
     Column("version", Big, nullable=False),
     Column("purged", Big),  # when its bytes went
-    *(
-        Index(
-            f"message_{s}_{c or 'id'}",
-            *([c] if c else []),
-            "id",
-            **{f"{d}_where": text(f"{s} > 0") for d in ("sqlite", "postgresql")},
-        )
-        for s, columns in {
-            "onhold": ("", "score", "size", "next_expiry", "from_email", "subject", "verdict"),
-            "releasing": ("",),
-            "uncertain": ("",),
-            "released": ("",),
-            "deleted": ("",),
-            "expired": ("",),
-        }.items()
-        for c in columns
-    ),
-    Index("message_score", "score", "id"),
-    Index("message_size", "size", "id"),
+    Column("words", Text, nullable=False),  # what bare words look in (query_sql.words_of); last, for it can be long
+    # A message is in one index of each sort: those of the hold, which people work in, or those off hold. A list of
+    # any other status walks both.
+    *(_sort_index(f"onhold_{name}", key, "onhold > 0") for name, key in SORT_KEYS.items()),
+    *(_sort_index(f"offhold_{name}", key, "onhold = 0") for name, key in SORT_KEYS.items()),
+    *(_sort_index(f"{status}_time", None, f"{status} > 0") for status in STATUSES),
+    _sort_index("degraded", None, "degraded IS NOT NULL"),
     Index("message_blob", "customer", "sha256"),
 )
 
@@ -193,8 +200,8 @@ message_detail = Table(
     Column("deep", LargeBinary),  # zlib JSON of reading.deep.Deep, once somebody opened the body
 )
 
-#: Posting lists: `term` is "from:gmail.com", "to:a@b.c", "verdict:VIRUS", "customer:acme" ..., so that a page of any
-#: indexed term is one walk along an index, however many mails there are.
+#: Posting lists (query_sql.terms_of): `term` is "from:gmail.com", "to:a@b.c", "customer:acme" ..., so that a page of
+#: any of them is one walk along an index, however many messages there are.
 posting = Table(
     "posting",
     metadata,

@@ -1,0 +1,193 @@
+"""What a list shows of a message: its row, over those of its mails that match, and the JSON of a `Row` from it.
+
+`read_rows` reads what every viewer's row needs; `build_row` builds one viewer's from the classes that they have.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from rcqueue.model.access import DataClass
+from rcqueue.model.fields import STATUSES
+from rcqueue.model.ids import encode_message
+
+from . import tables as t
+from .query_sql import Filter
+
+_SELECT = select(*(column for column in t.message.c if column.name not in ("sha256", "purged", "words")))
+_COUNTS = tuple((status, status.lower()) for status in STATUSES)
+_BINDS = (8, 32, 128, 512, 2048)  #: lengths of IN (...): few, so that the statements stay prepared
+
+
+class Held(NamedTuple):
+    """Who holds `mails` of a row's matching mails; of several, the holder of most."""
+
+    who: str
+    mails: int
+    session: int
+    fence: int
+
+
+@dataclass(slots=True)
+class RowData:
+    """A row before it is known who looks. `message` has the columns of the table; times are Unix microseconds."""
+
+    message: Any
+    matching: int
+    status: str
+    expiry: int | None
+    to_email: str
+    claim: Held | None = None
+
+    @property
+    def id(self) -> int:
+        return int(self.message.id)
+
+    @property
+    def customer(self) -> str:
+        return str(self.message.customer)
+
+
+def padded(ids: Sequence[int]) -> list[int]:
+    """The ids, the last repeated up to one of few lengths."""
+    length = next((n for n in _BINDS if n >= len(ids)), len(ids))
+    return [*ids, *[ids[-1]] * (length - len(ids))]
+
+
+def read_rows(connection: Connection, f: Filter, ids: Sequence[int]) -> list[RowData]:
+    """The rows of messages that match, in the order given. A message without a mail that matches is left out."""
+    if not ids:
+        return []
+    some = padded(ids)
+    messages = {row.id: row for row in connection.execute(_SELECT.where(t.message.c.id.in_(some)))}
+    apart = [
+        row.id
+        for row in messages.values()
+        if row.recipients > 1 and (f.mail_terms or _by_counts(f, row).matching != row.recipients)
+    ]
+    partly = _over_mails(connection, f, apart) if apart else {}
+    claims = _claims(connection, f, some)
+    rows = []
+    for message in ids:
+        row = partly.get(message)
+        if message in messages:
+            if row is None:
+                row = _by_counts(f, messages[message])
+            row.message, row.claim = messages[message], claims.get(message)
+            if row.matching:
+                rows.append(row)
+    return rows
+
+
+def _by_counts(f: Filter, row: Any) -> RowData:
+    """Over all mails of the statuses that match: the message's own counts say it."""
+    found = [(getattr(row, column), status) for status, column in _COUNTS if status in f.query.statuses]
+    most = max(found, key=lambda pair: pair[0], default=(0, "ONHOLD"))
+    expiry = row.next_expiry if "ONHOLD" in f.query.statuses else None
+    return RowData(row, sum(n for n, _ in found), most[1], expiry, row.first_rcpt)
+
+
+def _over_mails(connection: Connection, f: Filter, ids: Sequence[int]) -> dict[int, RowData]:
+    """Over the mails themselves, where the counts don't say which of them match."""
+    mail = t.mail
+    groups = (
+        select(
+            mail.c.message,
+            mail.c.status,
+            func.count().label("mails"),
+            func.min(mail.c.n).label("first"),
+            func.min(mail.c.expiry).label("expiry"),
+        )
+        .where(mail.c.message.in_(padded(ids)), *f.on_mail)
+        .group_by(mail.c.message, mail.c.status)
+        .subquery()
+    )
+    first = mail.alias()
+    joined = select(*groups.c, first.c.rcpt).join_from(
+        groups, first, (first.c.message == groups.c.message) & (first.c.n == groups.c.first)
+    )
+    by_message: dict[int, list[Any]] = {message: [] for message in ids}
+    for group in connection.execute(joined):
+        by_message[group.message].append(group)
+    rows = {}
+    for message, found in by_message.items():
+        most = max(found, key=lambda g: (g.mails, -STATUSES.index(g.status)), default=None)
+        rows[message] = RowData(
+            None,
+            sum(g.mails for g in found),
+            most.status if most is not None else "ONHOLD",
+            next((g.expiry for g in found if g.status == "ONHOLD"), None),
+            min(((g.first, g.rcpt) for g in found), default=(0, ""))[1],
+        )
+    return rows
+
+
+def _claims(connection: Connection, f: Filter, ids: Sequence[int]) -> dict[int, Held]:
+    held = (
+        select(
+            t.claim.c.message,
+            t.account.c.name,
+            func.count().label("mails"),
+            func.max(t.claim.c.session),
+            func.max(t.claim.c.fence),
+        )
+        .join(t.account, t.account.c.id == t.claim.c.account)
+        .where(t.claim.c.message.in_(ids))
+        .group_by(t.claim.c.message, t.account.c.name)
+    )
+    if f.on_mail:
+        held = held.join(t.mail, (t.mail.c.message == t.claim.c.message) & (t.mail.c.n == t.claim.c.n))
+        held = held.where(*f.on_mail)
+    claims: dict[int, Held] = {}
+    for message, *rest in connection.execute(held):
+        one = Held(*rest)
+        if message not in claims or (one.mails, claims[message].who) > (claims[message].mails, one.who):
+            claims[message] = one
+    return claims
+
+
+def session_mark(session: int) -> str:
+    """The short public mark of a session: it tells two sessions of one person apart, and signs nobody in."""
+    return f"s{session}"
+
+
+def time_text(us: int) -> str:
+    """Unix microseconds as RFC 3339 UTC with milliseconds."""
+    return datetime.fromtimestamp(us / 1_000_000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def build_row(data: RowData, classes: Iterable[DataClass]) -> dict[str, Any]:
+    """The JSON of a model.mail.Row, from the classes that the viewer has at the message's customer."""
+    m = data.message
+    row: dict[str, Any] = {
+        "id": encode_message(m.id),
+        "timestamp": time_text(m.at),
+        "status": data.status,
+        "expiry": None if data.expiry is None else time_text(data.expiry),
+        "matching": data.matching,
+        "recipients": m.recipients,
+        "verdict": m.verdict,
+        "size": m.size,
+        "customer": m.customer,
+        "queue": m.queue,
+        "claim": None,
+        "version": m.version,
+        "degraded": m.degraded,
+    }
+    if data.claim is not None:
+        who, mails, session, fence = data.claim
+        row["claim"] = {"who": who, "mails": mails, "session": session_mark(session), "fence": fence}
+    if DataClass.ENVELOPE in classes:
+        row["fromDomain"], row["fromEmail"] = m.from_domain, m.from_email
+        row["sender"], row["toEmail"] = m.sender, data.to_email
+    if DataClass.SUBJECT in classes:
+        row["subject"] = m.subject
+    if DataClass.HEADERS in classes:
+        row["score"], row["rules"] = m.score, json.loads(m.rules)
+    return row

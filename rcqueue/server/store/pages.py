@@ -1,0 +1,302 @@
+"""Pages of the queue, counts, and the mails that a filter means, for one viewer and on one snapshot.
+
+Everything here takes a connection inside a transaction; who calls reads the journal's head in the same one, so that a
+page and its `seq` are of one moment. Nothing is skipped by OFFSET: a cursor is a place in the sorted list.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, false, func, not_, or_, select
+
+from rcqueue.model.access import Access, Right
+from rcqueue.model.fields import STATUSES, Term
+from rcqueue.model.ids import first_id_at
+from rcqueue.model.query import EVERY, Query, check, parse_sort
+
+from . import tables as t
+from .drivers import MAX_ID, Order, Position, message_id
+from .listing import RowData, build_row, padded, read_rows, session_mark
+from .query_sql import Filter, at_customer
+from .walk import everything, find
+
+__all__ = [
+    "MailRef",
+    "PageResult",
+    "RowData",
+    "Tally",
+    "build_row",
+    "check_query",
+    "counts",
+    "mails_of",
+    "matching_mails",
+    "page",
+    "read_rows",
+    "rows_by_id",
+    "session_mark",
+]
+
+MAX_PAGE = 500
+CAP = 10_000  #: counts of what matches stop here
+BATCH = 500  #: messages at a time
+SHARE = 0.7  #: of the time that a page may take, what may be spent looking; the rest reads the rows
+
+
+@dataclass(frozen=True, slots=True)
+class PageResult:
+    """`next` and `previous` are cursors: for `after` and `before`; None: the list ends (begins) here."""
+
+    rows: list[RowData]
+    next: str | None
+    previous: str | None
+    partial: bool = False  #: time was up; `next` (before a cursor: `previous`) goes on
+
+
+class MailRef(NamedTuple):
+    message: int
+    n: int
+    version: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """Mails by status, and of those on hold by verdict; `matching` and `others` (by status) when a query was given."""
+
+    status: dict[str, int] = field(default_factory=dict)
+    verdict: dict[str, int] = field(default_factory=dict)
+    matching: int | None = None
+    capped: bool = False  #: there are more than `matching`, or time was up
+    others: dict[str, int] = field(default_factory=dict)
+
+
+def check_query(access: Access, query: Query, sort: str = "-time") -> None:
+    """Refuses a filter or sort on a class that the viewer lacks anywhere they can view: raises QueryForbidden."""
+    check(query, access.classes_everywhere(), sort)
+
+
+def _filter(access: Access | None, query: Query, now_us: int) -> Filter:
+    return Filter(query, now_us, None if access is None else access.customers(Right.VIEW))
+
+
+# -- cursors --------------------------------------------------------------------------------------------------------
+
+
+def encode_cursor(sort: str, place: Position) -> str:
+    packed = json.dumps([sort.removeprefix("-"), place.id, place.key], ensure_ascii=False, separators=(",", ":"))
+    return "1" + base64.urlsafe_b64encode(packed.encode()).decode().rstrip("=")
+
+
+def decode_cursor(sort: str, cursor: str) -> Position:
+    """The place that a cursor names. Raises ValueError: it is of another sort, of another version, or no cursor."""
+    try:
+        if cursor[:1] != "1" or len(cursor) > 1000:
+            raise ValueError
+        data = base64.b64decode(cursor[1:] + "=" * (-len(cursor[1:]) % 4), altchars=b"-_", validate=True)
+        name, message, key = json.loads(data)
+        if not isinstance(message, int) or isinstance(message, bool) or not 0 <= message <= MAX_ID:
+            raise ValueError
+        if not isinstance(key, _KEYS[name]) or (isinstance(key, int) and abs(key) > MAX_ID):
+            raise ValueError
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise ValueError(f"{cursor[:40]!r} is no cursor: expected `next` or `previous` of a page") from None
+    if name != sort.removeprefix("-"):
+        raise ValueError(f"this cursor is of a list sorted by {name}, not by {sort.removeprefix('-')}")
+    return Position(key, message)
+
+
+_NONE = type(None)
+_KEYS: dict[str, tuple[type, ...]] = {
+    "time": (_NONE,),
+    "score": (float, int, _NONE),
+    "size": (int,),
+    "expiry": (int, _NONE),
+    "from": (str,),
+    "subject": (str,),
+    "verdict": (str,),
+}
+
+
+# -- pages ----------------------------------------------------------------------------------------------------------
+
+
+def page(
+    connection: Connection,
+    access: Access,
+    query: Query,
+    sort: str = "-time",
+    *,
+    after: str | None = None,
+    before: str | None = None,
+    at: int | None = None,
+    time_us: int | None = None,
+    end: bool = False,
+    limit: int = 100,
+    now_us: int,
+    budget_s: float = 0.05,
+) -> PageResult:
+    """One page of what matches and may be viewed: from the beginning, or from at most one of: `after` or `before` a
+    cursor, starting `at` a message's id, starting at a time (sorts by time only), or the `end` of the list.
+
+    Raises ValueError for what cannot be meant, QueryForbidden for a class that the viewer lacks, LookupError when `at`
+    names no message that the viewer may see (by time any id is a place).
+    """
+    began = time.perf_counter()
+    check_query(access, query, sort)
+    if sum((after is not None, before is not None, at is not None, time_us is not None, end)) > 1:
+        raise ValueError("expected at most one of after, before, at, time and end")
+    if not 1 <= limit <= MAX_PAGE:
+        raise ValueError(f"limit {limit}: expected 1 to {MAX_PAGE}")
+    name, descending = parse_sort(sort)
+    order = Order(name, descending)
+    f = _filter(access, query, now_us)
+    cursor = before if before is not None else after
+    start = decode_cursor(sort, cursor) if cursor is not None else None
+    if at is not None:
+        start = _place_of(connection, f, order, at)
+    elif time_us is not None:
+        start = _place_at(order, time_us)
+    backwards = end or before is not None
+    walked = order.reversed() if backwards else order
+    found = find(connection, f, walked, start, limit + 1, began + budget_s * SHARE)
+    places = found.places[:limit]
+    partial = found.edge is not None and len(found.places) <= limit
+    onward = found.edge if partial else places[-1] if len(found.places) > limit else None
+    back = places[0] if places and start is not None else start
+    first, last = (onward, back) if backwards else (back, onward)
+    ids = [place.id for place in places]
+    return PageResult(
+        read_rows(connection, f, ids[::-1] if backwards else ids),
+        next=None if last is None else encode_cursor(sort, last),
+        previous=None if first is None else encode_cursor(sort, first),
+        partial=partial,
+    )
+
+
+def _place_of(connection: Connection, f: Filter, order: Order, message: int) -> Position:
+    """The place just before a message's."""
+    step, key = 1 if order.descending else -1, order.key
+    if key is None:
+        return Position(None, max(0, min(MAX_ID, message + step)))
+    visible = Filter(EVERY, f.now_us, f.customers).on_message()
+    row = connection.execute(select(key).where(t.message.c.id == message, *visible)).one_or_none()
+    if row is None:
+        raise LookupError("there is no such message")
+    return Position(row[0], message + step)
+
+
+def _place_at(order: Order, time_us: int) -> Position:
+    if order.key is not None:
+        raise ValueError("a page starts at a time only in a list sorted by time")
+    time_us = max(0, min(time_us, 1 << 60))
+    # Newest first: at the last message that is not younger than that; oldest first: at the first not older.
+    return Position(None, first_id_at(time_us + 1000) if order.descending else first_id_at(time_us) - 1)
+
+
+def rows_by_id(
+    connection: Connection, access: Access | None, ids: Sequence[int], query: Query, now_us: int
+) -> list[RowData]:
+    """The rows of those messages that match and may be viewed (`access` None: by anyone), in the order of `ids`."""
+    f = _filter(access, query, now_us)
+    if f.empty or not ids:
+        return []
+    found = select(t.message.c.id).where(t.message.c.id.in_(padded(ids)), *f.on_message())
+    those = set(connection.execute(found).scalars())
+    return read_rows(connection, f, [message for message in dict.fromkeys(ids) if message in those])
+
+
+# -- mails, and how many --------------------------------------------------------------------------------------------
+
+
+def matching_mails(connection: Connection, access: Access | None, query: Query, now_us: int) -> Iterator[MailRef]:
+    """Every mail that matches and may be viewed, oldest message first."""
+    f = _filter(access, query, now_us)
+    for found in everything(connection, f, BATCH):
+        if found.places:
+            ids = padded([place.id for place in found.places])
+            mails = select(t.mail.c.message, t.mail.c.n, t.mail.c.version).where(t.mail.c.message.in_(ids), *f.on_mail)
+            yield from map(MailRef._make, connection.execute(mails.order_by(t.mail.c.message, t.mail.c.n)).all())
+
+
+def mails_of(connection: Connection, message: int, query: Query, now_us: int) -> list[MailRef]:
+    """The mails of one message that match."""
+    f = _filter(None, query, now_us)
+    mails = (
+        select(t.mail.c.message, t.mail.c.n, t.mail.c.version)
+        .join(t.message, t.message.c.id == t.mail.c.message)
+        .where(t.mail.c.message == message, *f.on_message(frozenset({"mails"})), *f.on_mail)
+    )
+    return [MailRef._make(row) for row in connection.execute(mails.order_by(t.mail.c.n))]
+
+
+def counts(
+    connection: Connection, access: Access, query: Query | None = None, *, now_us: int, budget_s: float = 0.05
+) -> Tally:
+    """The kept counters over what may be viewed; with a query how many mails match it, and match but for the status."""
+    began = time.perf_counter()
+    tally = Tally(status=dict.fromkeys(STATUSES, 0))
+    for status, verdict, n in _kept(connection, access.customers(Right.VIEW), ()):
+        tally.status[status] += n
+        if status == "ONHOLD" and n:
+            tally.verdict[verdict] = n
+    if query is None:
+        return tally
+    check_query(access, query)
+    if all(term.field in ("status", "verdict", "customer") for term in query.terms):
+        by_status, tally.capped = _count_kept(connection, access, query), False
+    else:
+        others = query.with_statuses(frozenset(STATUSES) - query.statuses)
+        by_status, tally.capped = _count(connection, _filter(access, query, now_us), began + budget_s / 2)
+        by_status += _count(connection, _filter(access, others, now_us), began + budget_s)[0]
+    tally.matching = sum(by_status[status] for status in query.statuses)
+    tally.others = {
+        status: by_status[status] for status in STATUSES if by_status[status] and status not in query.statuses
+    }
+    return tally
+
+
+def _kept(connection: Connection, customers: Sequence[str], terms: Sequence[Term]) -> list[Any]:
+    """(status, verdict, mails) of the kept counters, at some customers and where terms on customers hold."""
+    column = t.tally.c.customer
+    where = [or_(false(), *(at_customer(path, column) for path in customers))]
+    for term in terms:
+        there = or_(*(at_customer(path, column) for path in term.value))
+        where.append(not_(there) if term.negated else there)
+    kept = select(t.tally.c.status, t.tally.c.verdict, func.sum(t.tally.c.n)).where(*where)
+    return list(connection.execute(kept.group_by(t.tally.c.status, t.tally.c.verdict)))
+
+
+def _count_kept(connection: Connection, access: Access, query: Query) -> Counter[str]:
+    on_customer = [term for term in query.terms if term.field == "customer"]
+    on_verdict = [term for term in query.terms if term.field == "verdict"]
+    found: Counter[str] = Counter()
+    for status, verdict, n in _kept(connection, access.customers(Right.VIEW), on_customer):
+        if all((verdict in term.value) != term.negated for term in on_verdict):
+            found[status] += n
+    return found
+
+
+def _count(connection: Connection, f: Filter, deadline: float) -> tuple[Counter[str], bool]:
+    """Mails that match, by status, and whether counting stopped (at the cap, or as time was up) before the end."""
+    found: Counter[str] = Counter()
+    for batch in everything(connection, f, CAP // 5, deadline):
+        ids = padded([place.id for place in batch.places]) if batch.places else []
+        if f.mail_terms:
+            by = select(t.mail.c.status, func.count()).where(t.mail.c.message.in_(ids), *f.on_mail)
+            found.update(dict(connection.execute(by.group_by(t.mail.c.status)).tuples()))
+        else:
+            sums = [func.coalesce(func.sum(t.message.c[status.lower()]), 0) for status in f.query.statuses]
+            one = connection.execute(select(*sums).where(message_id.in_(ids))).one()
+            found.update(dict(zip(f.query.statuses, one, strict=True)))
+        if (over := found.total() - CAP) >= 0:
+            found[max(found, key=found.__getitem__)] -= over
+            return found, over > 0 or batch.edge is not None
+        if batch.edge is not None and time.perf_counter() >= deadline:
+            return found, True
+    return found, False
