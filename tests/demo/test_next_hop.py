@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import smtplib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
+from rcqueue.demo.mail import messages
 from rcqueue.demo.next_hop import ACCEPT, Behaviour, NextHop, by_local_part
 from rcqueue.demo.ports import bind
 
@@ -42,11 +44,11 @@ async def send(
 
     def talk() -> tuple[int, str]:
         with smtplib.SMTP(hop.host, hop.port, timeout=10) as client:
+            client.command_encoding = "utf-8"
             client.ehlo("client.example")
             client.docmd(f"MAIL FROM:<{sender}> BODY=8BITMIME SMTPUTF8 SIZE={len(content)}")
             for recipient in recipients:
-                client.send(f"RCPT TO:<{recipient}>\r\n".encode())
-                code, text = client.getreply()
+                code, text = client.docmd(f"RCPT TO:<{recipient}>")
                 if code >= 400:
                     return code, text.decode()
             stuffed = content.replace(b"\r\n.", b"\r\n..")
@@ -70,6 +72,16 @@ async def test_bytes_and_envelope_are_kept_exactly(next_hop: Callable[..., NextH
     assert (second.sender, second.recipients, second.raw) == ("", ("c@b.example",), b"")
     assert first.at <= second.at
     assert list((hop.folder / "tmp").iterdir()) == []
+
+
+async def test_the_demos_mail_arrives_byte_for_byte(next_hop: Callable[..., NextHop]) -> None:
+    hop = await next_hop(lambda _: ACCEPT)
+    sent = list(itertools.islice(messages(2, kinds={"hostile": 2, "broken": 4, "script": 1, "bounce": 1}), 120))
+    for sample in sent:
+        assert (await send(hop, *sample.recipients, content=sample.raw, sender=sample.sender))[0] == 250
+    assert [(mail.sender, mail.recipients, mail.raw) for mail in hop.received()] == [
+        (sample.sender, sample.recipients, sample.raw) for sample in sent
+    ]
 
 
 async def test_a_permanent_refusal_keeps_nothing(next_hop: Callable[..., NextHop]) -> None:
