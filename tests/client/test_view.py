@@ -1,0 +1,228 @@
+"""The view against a plain oracle: the whole list, sorted. Under any interleaving of pages, entries, keys and
+reconnects, rows keep their place unless a key moved them, and in the end the view shows what the server has."""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import timedelta
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from rcqueue.client.fetch import Fetch
+from rcqueue.client.view import KEPT, View
+from rcqueue.model.mail import Page, Row, Status, to_us
+from rcqueue.model.query import matches_row, parse
+from tests.fakes import Message, Store
+
+PAGE = 4
+ME = "anna"
+
+
+class World(RuleBasedStateMachine):
+    """A server whose entries and answers arrive late, and a view that must not mind."""
+
+    @initialize(
+        held=st.integers(0, 40),
+        text=st.sampled_from(["", "-claim:bob", "status:onhold score:>3", "status:any"]),
+        sort=st.sampled_from(["-time", "time", "-score", "score"]),
+    )
+    def begin(self, held: int, text: str, sort: str) -> None:
+        self.store = Store()
+        self.text, self.sort = text, sort
+        for n in range(held):
+            self.hold(1 + (n % 5 == 0) * 2, n % 9)
+        self.feed = deque[object]()
+        self.sent = self.store.seq  # entries up to here are in the feed's queue, or were given
+        self.answers: list[tuple[Fetch, Page | None]] = []
+        self.view = View(self.belongs, ME, sort, height=5, page=PAGE)
+        self.before: list[str] = []
+
+    def belongs(self, row: Row) -> bool | None:
+        return matches_row(parse(self.text, me=ME), row, to_us(self.store.now))
+
+    def ids(self) -> list[str]:
+        return [line.id for line in self.view.visible()]
+
+    # -- the server
+
+    @rule(recipients=st.sampled_from([1, 1, 1, 3]), score=st.integers(0, 9))
+    def hold(self, recipients: int, score: int) -> None:
+        self.store.now += timedelta(seconds=1)
+        to = [f"r{n}@acme.example" for n in range(recipients)]
+        self.store.hold("a@b.example", to, "hello", score=float(score))
+
+    @precondition(lambda self: self.store.messages)
+    @rule(
+        data=st.data(),
+        act=st.sampled_from(
+            [
+                ("mail.release", {"status": Status.RELEASED}),
+                ("mail.delete", {"status": Status.DELETED}),
+                ("mail.restore", {"status": Status.ONHOLD}),
+                ("mail.claim", {"claim": "bob"}),
+                ("mail.claim", {"claim": ME}),
+                ("mail.unclaim", {"claim": None}),
+                ("mail.note", {}),
+            ]
+        ),
+        near=st.booleans(),
+        some=st.booleans(),
+    )
+    def act(self, data: st.DataObject, act: tuple[str, dict[str, object]], near: bool, some: bool) -> None:
+        at = [self.store.messages[i] for i in self.ids()] if near else []
+        message: Message = data.draw(st.sampled_from(at or list(self.store.messages.values())), label="message")
+        which = range(1) if some else range(len(message.mails))
+        self.store.change(act[0], "bob", message, which, **act[1])
+
+    # -- what arrives
+
+    @rule(many=st.integers(1, 6))
+    def feed_brings(self, many: int) -> None:
+        kept = self.still()
+        entries = self.store.journal[self.sent : self.sent + many]
+        self.view.entries(entries)
+        self.sent += len(entries)
+        self.unmoved(kept)
+
+    @rule()
+    def server_answers(self) -> None:
+        """The server makes an answer; it arrives later."""
+        while (fetch := self.view.next_fetch()) is not None:
+            self.answers.append((fetch, self.ask(fetch)))
+
+    @precondition(lambda self: self.answers)
+    @rule(data=st.data(), fails=st.sampled_from([False, False, False, True]))
+    def answer_arrives(self, data: st.DataObject, fails: bool) -> None:
+        at = data.draw(st.integers(0, len(self.answers) - 1), label="which")
+        fetch, page = self.answers.pop(at)
+        kept = self.still()
+        if fails:
+            self.view.failed(fetch)
+        else:
+            assert page is not None
+            self.view.answer(fetch, page)
+        self.unmoved(kept)
+
+    @rule()
+    def connection_lost_too_long(self) -> None:
+        kept = self.still()
+        self.sent = self.store.seq
+        self.view.resync()
+        self.unmoved(kept)
+
+    # -- keys
+
+    @rule(rows=st.integers(-7, 7))
+    def move(self, rows: int) -> None:
+        self.view.move(rows)
+
+    @rule(pages=st.sampled_from([-2, -1, 1, 2]))
+    def turn(self, pages: int) -> None:
+        self.view.turn(pages)
+
+    @rule(key=st.sampled_from(["top", "bottom", "mark", "unmark", "hold_still"]))
+    def key(self, key: str) -> None:
+        getattr(self.view, key)()
+
+    @rule(row=st.integers(0, 6))
+    def point(self, row: int) -> None:
+        self.view.point(row)
+
+    @precondition(lambda self: self.store.messages)
+    @rule(data=st.data())
+    def jump(self, data: st.DataObject) -> None:
+        message = data.draw(st.sampled_from(list(self.store.messages.values())), label="to")
+        if data.draw(st.booleans(), label="by time"):
+            self.view.jump("time", message.at.isoformat())
+        else:
+            self.view.jump("at", message.id)
+
+    @rule(height=st.integers(1, 9))
+    def resize(self, height: int) -> None:
+        self.view.resize(height)
+
+    # -- what must hold
+
+    def still(self) -> tuple[list[str], str | None] | None:
+        """What may not move; None while a move that the person asked for is under way, or nothing is shown."""
+        return None if self.view.waiting or not self.view.lines else (self.ids(), self.view.cursor)
+
+    def unmoved(self, kept: tuple[list[str], str | None] | None) -> None:
+        if kept is not None:
+            shown, cursor = kept
+            assert self.ids()[: len(shown)] == shown, "rows moved, and no key was pressed"
+            assert self.view.cursor == cursor
+
+    @invariant()
+    def sound(self) -> None:
+        view = self.view
+        ids = [line.id for line in view.lines]
+        assert len(set(ids)) == len(ids) and view.index == {line.id: line for line in view.lines}
+        assert len(ids) <= 2 * (KEPT + 2) * 9 + 9
+        assert (view.cursor in self.ids()) if ids else view.cursor is None
+        assert 0 <= view.first <= max(0, len(ids) - 1)
+        assert not [m for m in view.marks if m in view.index and view.index[m].gone]
+
+    def ask(self, fetch: Fetch) -> Page:
+        match fetch.kind:
+            case "rows":
+                return self.store.rows(fetch.ids, self.text, ME)
+            case "before" | "after" | "at" | "time":
+                return self.store.page(self.text, self.sort, self.view.limit, ME, **{fetch.kind: fetch.value})
+            case "tail":
+                return self.store.page(self.text, self.sort, self.view.limit, ME, at=fetch.value)
+            case "last":
+                return self.store.page(self.text, self.sort, self.view.limit, ME, end=True)
+        return self.store.page(self.text, self.sort, self.view.limit, ME)
+
+    def quiet(self) -> None:
+        """All that is under way arrives, and nothing new happens."""
+        for fetch, page in self.answers:
+            assert page is not None
+            self.view.answer(fetch, page)
+        self.answers.clear()
+        self.view.entries(self.store.journal[self.sent :])
+        self.sent = self.store.seq
+        for _ in range(200):
+            fetch = self.view.next_fetch()
+            if fetch is None:
+                return
+            self.view.answer(fetch, self.ask(fetch))
+        raise AssertionError("the view never has enough")
+
+    def teardown(self) -> None:
+        if not hasattr(self, "view"):
+            return
+        view = self.view
+        self.quiet()
+        rows = {row.id: row for row in self.store.select(self.text, self.sort, ME)}
+        order = list(rows)
+        live = [line for line in view.lines if not line.gone]
+        for line in view.lines:
+            assert bool(line.gone) == (line.id not in rows), line
+        for line in live:
+            assert line.row.model_dump(exclude={"matching"}) == rows[line.id].model_dump(exclude={"matching"})
+            assert line.row.matching == rows[line.id].matching
+        fresh = view._fresh
+        assert all(message in rows and message not in view.index for message in fresh)
+        assert view.badge == sum(rows[m].matching for m in fresh)
+        if live:
+            between = order[order.index(live[0].id) : order.index(live[-1].id) + 1]
+            assert [m for m in between if m not in fresh] == [line.id for line in live] or view._holes
+            if view.head is None:
+                assert set(order[: order.index(live[0].id)]) <= set(fresh) or view.badge_more
+            if view.tail is None:
+                assert order[-1] == live[-1].id
+        view.top()
+        self.quiet()
+        assert self.ids() == order[: view.height]
+        assert view.badge == 0 and not view.badge_more
+        view.bottom()
+        self.quiet()
+        assert self.ids() == order[-view.height :]
+
+
+World.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestView = World.TestCase
