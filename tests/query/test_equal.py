@@ -9,7 +9,7 @@ from sqlalchemy import select
 from rcqueue.model.fields import FIELDS, STATUSES, VERDICTS
 from rcqueue.model.ids import encode_mail, encode_message
 from rcqueue.model.mail import Row, Status, VerdictKind
-from rcqueue.model.query import EVERY, matching, matches, matches_row, parse
+from rcqueue.model.query import EVERY, matches, matches_row, matching, parse
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.listing import build_row, read_rows
 from rcqueue.server.store.query_sql import CONDITIONS, Filter

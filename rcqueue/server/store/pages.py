@@ -285,15 +285,17 @@ def _count_kept(connection: Connection, access: Access, query: Query) -> Counter
 def _count(connection: Connection, f: Filter, deadline: float) -> tuple[Counter[str], bool]:
     """Mails that match, by status, and whether counting stopped (at the cap, or as time was up) before the end."""
     found: Counter[str] = Counter()
+    statuses = [status for status in STATUSES if status in f.query.statuses]
+    by_mail = select(t.mail.c.status, func.count()).where(*f.on_mail).group_by(t.mail.c.status)
+    by_message = select(*(func.sum(t.message.c[status.lower()]) for status in statuses))
     for batch in everything(connection, f, CAP // 5, deadline):
         ids = padded([place.id for place in batch.places]) if batch.places else []
-        if f.mail_terms:
-            by = select(t.mail.c.status, func.count()).where(t.mail.c.message.in_(ids), *f.on_mail)
-            found.update(dict(connection.execute(by.group_by(t.mail.c.status)).tuples()))
-        else:
-            sums = [func.coalesce(func.sum(t.message.c[status.lower()]), 0) for status in f.query.statuses]
-            one = connection.execute(select(*sums).where(message_id.in_(ids))).one()
-            found.update(dict(zip(f.query.statuses, one, strict=True)))
+        if ids and f.mail_terms:
+            rows = connection.execute(by_mail.where(t.mail.c.message.in_(ids)))
+            found.update({status: n for status, n in rows})  # noqa: C416 - dict() would ask the result for its keys
+        elif ids:
+            sums = connection.execute(by_message.where(message_id.in_(ids))).one()
+            found.update(dict(zip(statuses, sums, strict=True)))
         if (over := found.total() - CAP) >= 0:
             found[max(found, key=found.__getitem__)] -= over
             return found, over > 0 or batch.edge is not None

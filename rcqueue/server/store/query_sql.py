@@ -86,7 +86,7 @@ def at_customer(path: str, column: ColumnElement[str] = t.message.c.customer) ->
 
 def posted(term: str) -> Condition:
     """Messages with a posting."""
-    return exists().where(t.posting.c.term == term, t.posting.c.message == t.message.c.id)
+    return exists().where(t.posting.c.term == term, t.posting.c.message == t.message.c.id).correlate(t.message)
 
 
 def _subject(term: Term, now_us: int) -> Condition:
@@ -111,7 +111,8 @@ def _claim(term: Term, now_us: int) -> Condition:
     held = [t.claim.c.message == t.mail.c.message, t.claim.c.n == t.mail.c.n]
     if term.op == "=":
         held.append(t.claim.c.account == account_named(term.value))
-    return not_(exists().where(*held)) if term.op == "none" else exists().where(*held)
+    found = exists().where(*held).correlate(t.mail)
+    return not_(found) if term.op == "none" else found
 
 
 def account_named(name: str) -> Any:
@@ -196,5 +197,5 @@ class Filter:
             held = [t.message.c[s.lower()] > ZERO for s in sorted(self.query.statuses)]
             conditions.insert(0, or_(false(), *held) if len(held) != 1 else held[0])
         if "mails" not in proved and self.mail_terms:
-            conditions.append(exists().where(t.mail.c.message == t.message.c.id, *self.on_mail))
+            conditions.append(exists().where(t.mail.c.message == t.message.c.id, *self.on_mail).correlate(t.message))
         return tuple(conditions)
