@@ -35,11 +35,6 @@ def token_hash(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-def session_mark(session: int) -> str:
-    """A short public name of a session, to tell two sessions of one person apart."""
-    return format(session, "x")
-
-
 def access_of_session(connection: Connection, session: int, now: int) -> Access | None:
     return _access(connection, t.session.c.id == session, now)
 

@@ -162,10 +162,10 @@ class StepAct:
         session = rows.get(t.session, act["session"])
         decision = Decision(True)
         for message, numbers in waiting.items():
-            row = rows.message(message)
+            held = rows.message(message)
             right = RULES[request.verb].right
-            if row is None or who is None or right not in who.rights_at(row["customer"]):
-                refused = (Result.REFUSED, f"no right to {right}") if row is not None else (Result.GONE, "")
+            if held is None or who is None or right not in who.rights_at(held["customer"]):
+                refused = (Result.REFUSED, f"no right to {right}") if held is not None else (Result.GONE, "")
                 self._note(rows, message, dict.fromkeys(numbers, refused))
                 continue
             change = MessageChange(rows, message, seq + len(decision.entries), now)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rcqueue.model.access import Right
 from rcqueue.model.ids import MAX_RECIPIENTS, new_message_id
 from rcqueue.model.mail import Receipt, VerdictDetail
 from rcqueue.server.reading.scan import Scan
@@ -15,6 +16,8 @@ from rcqueue.server.store.journal import Draft
 from rcqueue.server.store.query_sql import terms_of, words_of
 from rcqueue.server.store.rows import Needs, Rows
 from rcqueue.server.store.writer import Decision
+
+from .refusal import no_right, unauthorized
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,28 @@ class Hold:
         return decision
 
 
+@dataclass(frozen=True, slots=True)
+class Import(Hold):
+    """Held by a person: needs the right to administer at each customer whose mail it is."""
+
+    session: int
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(sessions=frozenset({self.session}))
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        who = rows.access(self.session, now)
+        if who is None:
+            raise unauthorized()
+        for customer in (a.customer for a in self.arrivals):
+            if Right.ADMINISTER not in who.rights_at(customer):
+                denied = Draft("denied", customer=customer, account=who.account, session=who.session)
+                denied.facts = {"verb": "import", "right": Right.ADMINISTER}
+                return Decision(no_right(Right.ADMINISTER, customer), [denied])
+        return Hold.decide(self, rows, now, seq)
+
+
 def _hold(rows: Rows, a: Arrival, now: int, seq: int, expiry: int) -> Draft:
     recipients = tuple(dict.fromkeys(a.recipients))[:MAX_RECIPIENTS]
     message, scan = new_message_id(now, seq), a.scan
@@ -94,7 +119,7 @@ def _hold(rows: Rows, a: Arrival, now: int, seq: int, expiry: int) -> Draft:
         (message,),
         {
             "message": message,
-            "receipt": a.receipt.model_copy(update={"at": a.receipt.at}).model_dump_json(),
+            "receipt": a.receipt.model_dump_json(),
             "headers": json.dumps(scan.headers, ensure_ascii=False),
             "withheld": scan.withheld,
             "verdict": verdict.model_dump_json(exclude={"id"}),

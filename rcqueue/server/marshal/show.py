@@ -1,17 +1,172 @@
-"""What a person may see of one message, built from the classes that they have. Reading a body is an act: an entry."""
+"""What a person may see of one message, built from the classes that they have: a class that they lack is never read
+into what they get. Reading a body is an act: its entry is durable before a byte leaves."""
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
+from typing import Any
 
-from rcqueue.model.access import DataClass, Right
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, select
+
+from rcqueue.model.access import Access, DataClass, Right
+from rcqueue.model.ids import encode_mail, encode_message
+from rcqueue.model.mail import (
+    Envelope,
+    HeaderField,
+    Headers,
+    MailLine,
+    Receipt,
+    ReceiptDetail,
+    RowClaim,
+    VerdictDetail,
+    from_us,
+)
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.journal import Draft
+from rcqueue.server.store.pages import session_mark
 from rcqueue.server.store.rows import Needs, Rows
 from rcqueue.server.store.writer import Decision
 
 from .refusal import Refusal, unauthorized
 from .verbs import claim_ended
+
+MAILS_SHOWN = 500
+_FIELDS = TypeAdapter(list[tuple[str, str]])
+#: Listed header fields that show what belongs to another class.
+_OF_CLASS = {
+    "subject": DataClass.SUBJECT,
+    "thread-topic": DataClass.SUBJECT,
+    **dict.fromkeys(("from", "to", "cc", "bcc", "reply-to", "sender", "return-path"), DataClass.ENVELOPE),
+    **dict.fromkeys(("received", "delivered-to", "x-original-to"), DataClass.ENVELOPE),
+}
+
+
+def not_found() -> Refusal:
+    return Refusal("not-found", "there is no such mail")
+
+
+def message_row(connection: Connection, who: Access, message: int) -> Any:
+    """The row of a message that `who` may view; raises `Refusal`, the same whether it is hidden or not there."""
+    row = connection.execute(select(t.message).where(t.message.c.id == message)).one_or_none()
+    if row is None or Right.VIEW not in who.rights_at(row.customer):
+        raise not_found()
+    return row
+
+
+def require(who: Access, customer: str, *classes: DataClass) -> None:
+    for data_class in classes:
+        if data_class not in who.classes_at(customer):
+            detail = f"you may not see {data_class} at {customer}"
+            raise Refusal("forbidden", detail, **{"class": data_class.value})
+
+
+def envelope(connection: Connection, who: Access, message: int) -> Envelope:
+    row = message_row(connection, who, message)
+    require(who, row.customer, DataClass.ENVELOPE)
+    held = {
+        claim.n: RowClaim(who=claim.name, mails=1, session=session_mark(claim.session), fence=claim.fence)
+        for claim in connection.execute(
+            select(t.claim.c.n, t.claim.c.fence, t.claim.c.session, t.account.c.name)
+            .join(t.account, t.account.c.id == t.claim.c.account)
+            .where(t.claim.c.message == message)
+        )
+    }
+    query = select(t.mail).where(t.mail.c.message == message).order_by(t.mail.c.n).limit(MAILS_SHOWN)
+    mails = [
+        MailLine(
+            id=encode_mail(message, mail.n),
+            toEmail=mail.rcpt,
+            status=mail.status,
+            expiry=from_us(mail.expiry),
+            version=mail.version,
+            claim=held.get(mail.n),
+            reply=mail.reply,
+        )
+        for mail in connection.execute(query)
+    ]
+    return Envelope(id=encode_message(message), sender=row.sender, mails=mails, more=row.recipients - len(mails))
+
+
+def headers(connection: Connection, who: Access, message: int) -> Headers:
+    row = message_row(connection, who, message)
+    require(who, row.customer, DataClass.HEADERS)
+    classes = who.classes_at(row.customer)
+    found = _detail(connection, message)
+    fields = _FIELDS.validate_json(found.headers)
+    shown = [HeaderField(name=n, value=v) for n, v in fields if _OF_CLASS.get(n.lower(), DataClass.HEADERS) in classes]
+    withheld = found.withheld + len(fields) - len(shown)
+    return Headers(id=encode_message(message), fields=shown, withheld=withheld, degraded=row.degraded)
+
+
+def verdict(connection: Connection, who: Access, message: int) -> VerdictDetail:
+    row = message_row(connection, who, message)
+    require(who, row.customer, DataClass.HEADERS)
+    stored = VerdictDetail.model_validate_json('{"id":"",' + _detail(connection, message).verdict[1:])
+    shown = VerdictDetail(
+        id=encode_message(message), verdict=stored.verdict, score=stored.score, required=stored.required
+    )
+    shown.degraded = row.degraded
+    if DataClass.RULES in who.classes_at(row.customer):  # reasons and descriptions quote bodies and attachment names
+        shown.reason, shown.rules = stored.reason, stored.rules
+    else:
+        shown.rules = [hit.model_copy(update={"description": None}) for hit in stored.rules]
+    return shown
+
+
+def receipt(connection: Connection, who: Access, message: int) -> ReceiptDetail:
+    row = message_row(connection, who, message)
+    require(who, row.customer, DataClass.HEADERS, DataClass.ENVELOPE)
+    log = Receipt.model_validate_json(_detail(connection, message).receipt)
+    return ReceiptDetail(id=encode_message(message), receipt=log)
+
+
+def _detail(connection: Connection, message: int) -> Any:
+    row = connection.execute(select(t.message_detail).where(t.message_detail.c.message == message)).one_or_none()
+    if row is None:
+        raise Refusal("not-found", "its details were purged with its bytes")
+    return row
+
+
+def raw_bytes(connection: Connection, message: int) -> bytes:
+    """The stored bytes. No rights are checked here: a caller has been through `OpenBody`, or shows only what is
+    made of them by class."""
+    found = connection.execute(
+        select(t.blob.c.data, t.blob.c.codec)
+        .join(t.message, (t.message.c.customer == t.blob.c.customer) & (t.message.c.sha256 == t.blob.c.sha256))
+        .where(t.message.c.id == message)
+    ).one_or_none()
+    if found is None:
+        raise Refusal("not-found", "its bytes were purged")
+    return zlib.decompress(found.data) if found.codec == "zlib" else bytes(found.data)
+
+
+def deep_kept(connection: Connection, message: int) -> bytes | None:
+    """The JSON of what was made of a message when it was first opened."""
+    kept = connection.execute(select(t.message_detail.c.deep).where(t.message_detail.c.message == message)).scalar()
+    return None if kept is None else zlib.decompress(kept)
+
+
+@dataclass(frozen=True, slots=True)
+class KeepDeep:
+    """Keeps what a reader made of a message; derived, so no entry."""
+
+    message: int
+    deep: bytes  # JSON
+
+    @property
+    def needs(self) -> Needs:
+        return Needs()
+
+    @property
+    def weight(self) -> int:
+        return len(self.deep)
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        statement = t.message_detail.update().where(t.message_detail.c.message == self.message)
+        rows.sweep(statement.values(deep=zlib.compress(self.deep, 1)))
+        return Decision()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +191,7 @@ class OpenBody:
             raise unauthorized()
         row = rows.message(self.message)
         if row is None or Right.VIEW not in who.rights_at(row["customer"]):
-            raise Refusal("not-found", "there is no such mail")
+            raise not_found()
         draft = Draft(
             "mail.read",
             customer=row["customer"],
@@ -48,9 +203,8 @@ class OpenBody:
         )
         refusal = None
         if DataClass.BODY not in who.classes_at(row["customer"]):
-            refusal = Refusal(
-                "forbidden", f"you may not read bodies at {row['customer']}", **{"class": DataClass.BODY.value}
-            )
+            detail = f"you may not read bodies at {row['customer']}"
+            refusal = Refusal("forbidden", detail, **{"class": DataClass.BODY.value})
         elif row["purged"] is not None:
             raise Refusal("not-found", "its bytes were purged")
         elif self._locked_by_claims(rows, row["customer"], who.account, now):

@@ -14,7 +14,7 @@ from rcqueue.model.act import ActAnswer, ActBody, MailResult, Result, SettleAs, 
 from rcqueue.model.ids import encode_mail
 from rcqueue.model.journal import LEASE
 from rcqueue.model.mail import from_us, to_us
-from rcqueue.model.query import Query, matches
+from rcqueue.model.query import Query, matching
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.journal import Draft
 from rcqueue.server.store.query_sql import facts_of
@@ -320,8 +320,7 @@ def _numbers(rows: Rows, act: Act, message: int, n: int | None, who: Access, now
         return [n]
     mails = rows.mails[message]
     if act.query is not None:
-        facts = facts_of(rows, message)
-        return [m.n for m in facts.mails if matches(act.query, facts, now, mail=m)]
+        return [m.n for m in matching(act.query, facts_of(rows, message), now)]
     rule = RULES[act.verb]
     able = [i for i, mail in sorted(mails.items()) if mail["status"] in rule.statuses]
     if rule.checks_claim:

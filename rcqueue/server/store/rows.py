@@ -6,9 +6,8 @@ and change `Rows`; a `Mark` undoes what an operation that failed half-way did. A
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +32,7 @@ class Needs:
     account_ids: frozenset[int] = frozenset()
     keys: frozenset[tuple[int, str]] = frozenset()  # idempotency
     acts: frozenset[str] = frozenset()
+    customers: bool = False  # the tree, whole
     steps: frozenset[str] = frozenset()  # acts, with the next mails that wait to be tried and all of their messages
 
     def __or__(self, other: Needs) -> Needs:
@@ -119,7 +119,7 @@ class Rows:
         self.undo.append(self.erased.pop)
 
     def sweep(self, statement: Any) -> None:
-        """A DELETE of old rows that no operation reads."""
+        """A statement on rows that no operation reads."""
         self.sweeps.append(statement)
         self.undo.append(self.sweeps.pop)
 
@@ -196,9 +196,11 @@ class Rows:
             for table in (t.message, t.mail, t.claim, t.attempt):
                 column = table.c.id if table is t.message else table.c.message
                 query = select(table).where(column.in_(messages))
-                self._take(
-                    connection, table, query if table is not t.attempt else query.where(table.c.finished.is_(None))
-                )
+                self._take(connection, table, query if table is not t.attempt else query.where(_OPEN))
+        if messages or any(n.customers for n in needs):
+            self._take(connection, t.customer, select(t.customer))
+        if any(n.customers for n in needs):
+            self._take(connection, t.customer_domain, select(t.customer_domain))
         held = {row["session"] for name in ("claim", "act") for row in self.tables[name].values()}
         sessions = held.union(*(n.sessions for n in needs))
         if sessions:
@@ -269,6 +271,7 @@ class Rows:
             connection.execute(_add_tally(connection), tallies)
 
 
+_OPEN = t.attempt.c.finished.is_(None)
 _SAME = {"blob", "posting"}  # the same key holds the same row
 
 
@@ -298,12 +301,3 @@ def _add_tally(connection: Connection) -> Any:
     return statement.on_conflict_do_update(
         index_elements=["customer", "status", "verdict"], set_={"n": t.tally.c.n + statement.excluded.n}
     )
-
-
-def loads(text: str) -> Any:
-    """JSON of a text column."""
-    return json.loads(text)
-
-
-def needs_of(messages: Iterable[int], session: int | None = None) -> Needs:
-    return Needs(messages=frozenset(messages), sessions=frozenset(() if session is None else (session,)))

@@ -1,0 +1,179 @@
+"""The running server: every part, made in order, started together and stopped in the reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+from sqlalchemy import Connection, func, select
+
+from rcqueue import __version__
+from rcqueue.model.access import Access
+from rcqueue.server.config import Config
+from rcqueue.server.delivery import Delivery
+from rcqueue.server.hub import Hub
+from rcqueue.server.identity.sessions import Identity
+from rcqueue.server.intake.files import Importer
+from rcqueue.server.intake.hold import Intake
+from rcqueue.server.intake.smtp import SmtpIntake
+from rcqueue.server.marshal import Marshal, Terms
+from rcqueue.server.marshal.clockwork import Clockwork
+from rcqueue.server.marshal.customers import SetCustomers
+from rcqueue.server.marshal.once import Idempotency
+from rcqueue.server.reading.children import Readers
+from rcqueue.server.routes import acpi, acts, feed, imports, login, mails, meta, people, problem
+from rcqueue.server.routes.deps import Parts
+from rcqueue.server.store import tables as t
+from rcqueue.server.store.clock import Clock
+from rcqueue.server.store.database import Database
+from rcqueue.server.store.migrations import migrate
+from rcqueue.server.store.writer import Writer
+
+log = logging.getLogger(__name__)
+
+
+def build_app(parts: Parts) -> FastAPI:
+    app = FastAPI(
+        title="rcqueue", version=__version__, openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None
+    )
+    app.state.parts = parts
+    problem.install(app)
+    for module in (login, acts, mails, people, imports, feed):
+        app.include_router(module.router, prefix="/api/v1")
+    for module in (acpi, meta):
+        app.include_router(module.router)
+    return app
+
+
+class Server:
+    """All of one node. `start` returns when it listens; `stop` finishes what is under way."""
+
+    def __init__(self, config: Config, *, synchronous: str = "FULL") -> None:
+        self.config = config
+        self._synchronous = synchronous
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._stack = contextlib.AsyncExitStack()
+        self.http_url = ""
+
+    async def start(self) -> None:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+
+    async def stop(self) -> None:
+        await self._stack.aclose()
+
+    async def __aenter__(self) -> Server:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def _start(self) -> None:
+        config, stack = self.config, self._stack
+        database = Database(config.data_dir, synchronous=self._synchronous)
+        stack.callback(database.close)
+        await asyncio.to_thread(migrate, database.write_engine)
+        clock = Clock(not_before=await database.read(_last_at))
+        hub = Hub(database, clock)
+        loop = asyncio.get_running_loop()
+
+        def committed(seq: int) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop may have ended before the writer
+                loop.call_soon_threadsafe(self._committed, seq)
+
+        writer = Writer(database, clock, committed)
+        stack.callback(writer.close)
+        terms = Terms(config.hold.expiry, config.hold.purge, config.hold.recall)
+        self.hub, self.marshal = hub, Marshal(database, writer, clock, terms)
+        stack.push_async_callback(self.marshal.close)
+        self.identity = Identity(self.marshal)
+        await self.marshal.do(SetCustomers(tuple((c.path, c.domains, c.claim_locks_body) for c in config.customer)))
+        await hub.start()
+        readers = Readers()
+        stack.push_async_callback(readers.close)
+        intake = Intake(self.marshal, config)
+        importer = Importer(intake)
+        self.delivery = Delivery(self.marshal, config)
+
+        async def import_one(who: Access, raw: bytes, sender: str, rcpt: list[str], once: Idempotency | None) -> Any:
+            return await importer.message(who, raw, sender, rcpt, once)
+
+        parts = Parts(self.marshal, self.identity, hub, readers, import_one, __version__)
+        await stack.enter_async_context(self._running(hub.run(), "hub"))
+        await stack.enter_async_context(self._running(Clockwork(self.marshal).run(), "clockwork"))
+        await self.delivery.start()
+        stack.push_async_callback(self.delivery.stop)
+        await self.marshal.resume_acts()
+        self.smtp = SmtpIntake(intake, config)
+        await self.smtp.start()
+        stack.push_async_callback(self.smtp.stop)
+        await stack.enter_async_context(self._http(build_app(parts)))
+
+    def _committed(self, seq: int) -> None:
+        self.hub.wake(seq)
+        self.delivery.wake()
+
+    @contextlib.asynccontextmanager
+    async def _running(self, work: Any, name: str) -> AsyncIterator[None]:
+        task = asyncio.create_task(work, name=name)
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    @contextlib.asynccontextmanager
+    async def _http(self, app: FastAPI) -> AsyncIterator[None]:
+        http = self.config.http
+        family = socket.AF_INET6 if ":" in http.listen.host else socket.AF_INET
+        listener = socket.create_server((http.listen.host, http.listen.port), family=family, backlog=512)
+        settings = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="websockets-sansio",
+            ws_ping_interval=None,  # the feed has pings of its own
+            ws_max_size=64 << 10,
+            ws_per_message_deflate=True,
+            timeout_graceful_shutdown=3,
+            ssl_certfile=http.cert and str(http.cert),
+            ssl_keyfile=http.key and str(http.key),
+        )
+        server = _Embedded(settings)
+        task = asyncio.create_task(server.serve(sockets=[listener]), name="http")
+        while not server.started and not task.done():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        if task.done():
+            await task
+        host, port = listener.getsockname()[:2]
+        name = f"[{host}]" if ":" in host else host
+        self.http_url = f"{'https' if http.cert else 'http'}://{name}:{port}"
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            await asyncio.gather(task, return_exceptions=True)
+            listener.close()
+
+
+class _Embedded(uvicorn.Server):
+    """Leaves the process's signals to whoever owns the process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        yield
+
+
+def _last_at(connection: Connection) -> int:
+    return int(connection.execute(select(func.max(t.entry.c.at))).scalar() or 0)

@@ -1,0 +1,368 @@
+"""`/acpi`: one JSON object in, one object a line out, in the form that customers' scripts already use.
+
+Reading: the keys below, and the seven keys of each mail out. `set` releases, deletes or holds what they select, after
+`confirmation` of their count. `cmd` is every other action of the registry, as OBJECT.VERB with its arguments as keys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rcqueue.model.access import Grant
+from rcqueue.model.act import ActBody, ActRequest, ActState, Verb
+from rcqueue.model.ids import encode_message
+from rcqueue.model.mail import Part
+from rcqueue.model.query import QueryError, QueryForbidden
+from rcqueue.server.identity.sessions import check_name
+from rcqueue.server.marshal import Refusal
+
+from . import acts, people
+from .acpi_mails import FIELDS, Selection, select_mails, show_mails
+from .deps import Asker, Viewer
+from .mails import number, part_of, read_raw, summary_of
+
+router = APIRouter(tags=["acpi"])
+Lines = AsyncIterator[dict[str, Any]]
+
+
+class Request(BaseModel):
+    """The keys of a reading or `set` request. Times are Unix seconds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    startTime: float | None = None
+    endTime: float | None = None
+    status: str | None = None
+    fromDomain: str | None = None
+    fromEmail: str | None = None
+    toEmail: str | None = None
+    subject: str | None = None
+    id: str | list[str] | None = None
+    resStart: int = Field(default=0, ge=0, le=100_000)
+    resWindow: int | None = Field(default=None, ge=1)
+    fields: list[str] | None = None
+    set: str | None = None
+    confirmation: bool = False
+    expect: int | None = None
+    reason: str = ""
+    expiry: float | None = None
+
+    def selection(self) -> Selection:
+        ids = [self.id] if isinstance(self.id, str) else self.id
+        words = (
+            ("status", self.status),
+            ("from", self.fromDomain),
+            ("from", self.fromEmail),
+            ("to", self.toEmail),
+            ("subject", self.subject),
+        )
+        return Selection(words, ids, self.startTime, self.endTime)
+
+
+class _Said(Exception):
+    """An answer that is no list of mails: one object."""
+
+    def __init__(self, **answer: Any) -> None:
+        self.answer = answer
+
+
+def mistake(message: str, **more: Any) -> dict[str, Any]:
+    return {"code": "ERROR", "message": message, **more}
+
+
+@router.post("/acpi")
+async def acpi(asker: Asker) -> Response:
+    """NDJSON. A mistake is one line {"code":"ERROR","message":...}; nothing was done."""
+    lines = _guarded(_lines(asker))
+    first = await anext(lines, None)  # what is refused at once gets its status
+    status = 200
+    if first is not None and first.get("code") == "ERROR":
+        status = {"unauthorized": 401, "forbidden": 403, "not-found": 404}.get(first.get("type", ""), 400)
+
+    async def text() -> AsyncIterator[bytes]:
+        if first is not None:
+            yield _line(first)
+        async for line in lines:
+            yield _line(line)
+
+    return StreamingResponse(text(), status, media_type="application/x-ndjson")
+
+
+def _line(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode() + b"\n"
+
+
+async def _guarded(lines: Lines) -> Lines:
+    try:
+        async for line in lines:
+            yield line
+    except _Said as said:
+        yield said.answer
+    except Refusal as refusal:
+        yield mistake(refusal.detail, type=refusal.kind, **refusal.extra)
+    except QueryForbidden as error:
+        yield mistake(str(error), type="forbidden", **{"class": error.data_class.value})
+    except (QueryError, ValueError) as error:
+        yield mistake(str(error), type="bad-request")
+
+
+async def _lines(asker: Viewer) -> Lines:
+    await asker.who()
+    try:
+        asked = json.loads(asker.body)
+    except (ValueError, RecursionError):
+        raise ValueError("the request: one JSON object was expected") from None
+    if not isinstance(asked, dict):
+        raise ValueError("the request: one JSON object was expected")
+    if "cmd" in asked:
+        async for line in _command(asker, asked):
+            yield line
+        return
+    request = _parse(Request, asked)
+    if unknown := [f for f in request.fields or () if f not in FIELDS]:
+        raise ValueError(f"fields: there is no {unknown[0]!r}; any of {', '.join(FIELDS)} was expected")
+    if request.set is not None:
+        async for line in _set(asker, request):
+            yield line
+        return
+    async for line in show_mails(asker, request.selection(), request.resStart, request.resWindow, request.fields):
+        yield line
+
+
+def _parse(model: type[Request], asked: dict[str, Any]) -> Request:
+    try:
+        return model.model_validate(asked)
+    except ValidationError as error:
+        raise _said(error, model) from None
+
+
+def _said(error: ValidationError, model: type[BaseModel]) -> ValueError:
+    first = error.errors()[0]
+    key = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        return ValueError(f"unknown key {key!r}; any of {', '.join(model.model_fields)} or cmd was expected")
+    return ValueError(f"{key}: {first['msg']}")
+
+
+# -- set
+
+_VERBS = {
+    "RELEASED": {"ONHOLD": Verb.RELEASE},
+    "DELETED": {"ONHOLD": Verb.DELETE},
+    "ONHOLD": {
+        "DELETED": Verb.RESTORE,
+        "EXPIRED": Verb.RESTORE,
+        "RELEASED": Verb.RESTORE,
+        "RELEASING": Verb.RECALL,
+        "ONHOLD": Verb.EXTEND,
+    },
+}
+
+
+async def _set(asker: Viewer, request: Request) -> Lines:
+    assert request.set is not None
+    if request.set not in _VERBS:
+        raise ValueError(f"set: {request.set!r}; RELEASED, DELETED or ONHOLD was expected")
+    selection = request.selection()
+    if not selection.narrow:
+        raise ValueError("set: a filter beside status and times was expected (fromDomain, toEmail, subject ...), or id")
+    chosen = await select_mails(asker, selection)
+    if any(status == "UNCERTAIN" for _, status in chosen):
+        raise ValueError("set: some are UNCERTAIN: settle those by {'cmd': 'mail.settle', 'as': 'arrived|again|hold'}")
+    if not request.confirmation:
+        text = f"{request.set} {len(chosen)} mails. Repeat with confirmation true and expect {len(chosen)}."
+        raise _Said(code="OK", matches=len(chosen), confirmationRequired=True, confirmationText=text)
+    if request.expect != len(chosen):
+        said = "nothing" if request.expect is None else request.expect
+        raise Refusal("expect", f"{len(chosen)} mails match, expect said {said}; nothing done", matches=len(chosen))
+    verbs = _VERBS[request.set]
+    groups: dict[Verb | None, list[str]] = {}
+    for mail, status in chosen:
+        groups.setdefault(verbs.get(status), []).append(mail)
+    expiry = None if request.expiry is None else _time(request.expiry)
+    for verb, ids in groups.items():
+        results = dict.fromkeys(ids, "status")
+        if verb is not None:
+            results |= await run_act(asker, ActRequest(verb=verb, ids=ids, reason=request.reason, expiry=expiry))
+        done = Selection((), list(results), None, None)
+        async for line in show_mails(asker, done, 0, None, None, with_ids=True):
+            yield {**line, "result": results[line.pop("_id")]}
+
+
+async def run_act(asker: Viewer, request: ActRequest) -> dict[str, str]:
+    """Stores, confirms and waits for an act on many; the result of each mail by its id."""
+    who, marshal = await asker.who(), asker.parts.marshal
+    act = await marshal.store_act(who, request, once=asker.once(who, required=False))
+    state = await asker.read(acts.progress, act)
+    if state["state"] == ActState.STORED:
+        await marshal.confirm_act(who, act, state["count"])
+    while (await asker.read(acts.progress, act))["state"] == ActState.RUNNING:  # noqa: ASYNC110
+        await asyncio.sleep(0.02)
+    results: dict[str, str] = {}
+    after: str | None = None
+    while True:
+        found = await asker.read(acts.results_of, act, after, 5000)
+        results |= {r["id"]: r["result"] for r in found["results"]}
+        after = found["next"]
+        if after is None:
+            return results
+
+
+# -- cmd
+
+Command = Callable[[Viewer, dict[str, Any]], Awaitable[Any]]
+
+
+async def _command(asker: Viewer, asked: dict[str, Any]) -> Lines:
+    name = asked.pop("cmd")
+    if not isinstance(name, str) or name not in COMMANDS:
+        raise ValueError(f"cmd: there is no {name!r}; one of {', '.join(sorted(COMMANDS))} was expected")
+    if name == "mail.list":
+        request = _parse(Request, asked)
+        async for line in show_mails(asker, request.selection(), request.resStart, request.resWindow, request.fields):
+            yield line
+        return
+    arguments = dict(asked)
+    answer = await COMMANDS[name](asker, arguments)
+    if arguments:
+        raise ValueError(f"unknown key {next(iter(arguments))!r} for {name}")
+    for one in answer if isinstance(answer, list) else [answer]:
+        yield one if isinstance(answer, list) else {"code": "OK", **one}
+
+
+def _take(arguments: dict[str, Any], name: str, kind: type, default: Any = ...) -> Any:
+    value = arguments.pop(name, default)
+    if value is ...:
+        raise ValueError(f"{name}: it was expected, and is missing")
+    if value is not default and not isinstance(value, kind):
+        raise ValueError(f"{name}: a {kind.__name__} was expected")
+    return value
+
+
+def _time(seconds: float) -> Any:
+    from rcqueue.model.mail import from_us
+
+    try:
+        return from_us(round(seconds * 1_000_000))
+    except (ValueError, OverflowError, OSError):
+        raise ValueError("expiry: Unix seconds were expected") from None
+
+
+def _act(verb: Verb) -> Command:
+    async def run(asker: Viewer, arguments: dict[str, Any]) -> Any:
+        ids = _take(arguments, "id", object)
+        fields: dict[str, Any] = {}
+        for key, name, kind in (
+            ("asOf", "as_of", int),
+            ("fence", "fence", int),
+            ("reason", "reason", str),
+            ("note", "note", str),
+            ("for", "for_seconds", int),
+            ("as", "settle", str),
+            ("filter", "query", str),
+        ):
+            if key in arguments:
+                fields[name] = _take(arguments, key, kind)
+        if "expiry" in arguments:
+            fields["expiry"] = _time(arguments.pop("expiry"))
+        if arguments:
+            raise ValueError(f"unknown key {next(iter(arguments))!r} for mail.{verb}")
+        try:
+            body = ActBody(**fields)
+        except ValidationError as error:
+            raise _said(error, ActBody) from None
+        ids = ids if isinstance(ids, list) else [ids]
+        if not all(isinstance(i, str) for i in ids):
+            raise ValueError("id: an id or a list of ids was expected")
+        who = await asker.who()
+        answer = await asker.parts.marshal.act(who, verb, ids, body, once=asker.once(who, required=False))
+        return answer.model_dump(mode="json", exclude_none=True)
+
+    return run
+
+
+async def _show(asker: Viewer, arguments: dict[str, Any]) -> Any:
+    id, part = _take(arguments, "id", str), _take(arguments, "part", str, "summary")
+    if part not in tuple(Part):
+        raise ValueError(f"part: {part!r}; one of {', '.join(Part)} was expected")
+    if part == Part.SUMMARY:
+        return await summary_of(asker, id)
+    if part == Part.RAW:
+        raw = await read_raw(asker, number(id))
+        return {"id": encode_message(number(id)), "raw": raw.decode("latin-1"), "encoding": "latin-1"}
+    return (await part_of(asker, number(id), Part(part))).model_dump(mode="json", exclude_none=True)
+
+
+async def _body(asker: Viewer, arguments: dict[str, Any]) -> Any:
+    text = await part_of(asker, number(_take(arguments, "id", str)), Part.TEXT)
+    return text.model_dump(mode="json", exclude_none=True)
+
+
+async def _acts(asker: Viewer, arguments: dict[str, Any]) -> Any:
+    return await asker.read(acts.acts_of)
+
+
+async def _stop(asker: Viewer, arguments: dict[str, Any]) -> Any:
+    return await acts.stop_act(asker, _take(arguments, "id", str), keyed=False)
+
+
+async def _people(asker: Viewer, arguments: dict[str, Any]) -> Any:
+    return await asker.read(people.people_of)
+
+
+async def _create(asker: Viewer, arguments: dict[str, Any]) -> Any:
+    name, secret = _take(arguments, "name", str), _take(arguments, "password", str)
+    grant = Grant(_take(arguments, "role", str), _take(arguments, "customer", str))
+    check_name(name)
+    return await people.change(asker, "create", name, (grant,), password=secret, keyed=False)
+
+
+def _person(what: str) -> Command:
+    async def run(asker: Viewer, arguments: dict[str, Any]) -> Any:
+        name = _take(arguments, "name", str)
+        grants: tuple[Grant, ...] = ()
+        if what in ("grant", "revoke"):
+            grants = (Grant(_take(arguments, "role", str), _take(arguments, "customer", str)),)
+        lock = _take(arguments, "lock", str, "bodies") if what in ("lock", "unlock") else ""
+        secret = _take(arguments, "password", str) if what == "password" else None
+        return await people.change(asker, what, name, grants, lock, secret, keyed=False)
+
+    return run
+
+
+async def _audit(asker: Viewer, arguments: dict[str, Any]) -> Any:
+    since, limit = _take(arguments, "since", int, 0), _take(arguments, "limit", int, 200)
+    account, message = _take(arguments, "account", str, None), _take(arguments, "message", str, None)
+    if not 1 <= limit <= 1000:
+        raise ValueError("limit: 1 to 1000 was expected")
+    found = await asker.read(people.audit_of, since, limit, account, message)
+    return found["entries"]
+
+
+async def _list(asker: Viewer, arguments: dict[str, Any]) -> Any:
+    raise AssertionError("mail.list streams")
+
+
+#: The registry's actions that reach the server, by name.
+COMMANDS: dict[str, Command] = {
+    **{f"mail.{verb}": _act(verb) for verb in Verb},
+    "mail.list": _list,
+    "mail.show": _show,
+    "mail.body": _body,
+    "act.list": _acts,
+    "act.stop": _stop,
+    "people.list": _people,
+    "people.create": _create,
+    **{
+        f"people.{what}": _person(what)
+        for what in ("lock", "unlock", "grant", "revoke", "enable", "disable", "password")
+    },
+    "audit.list": _audit,
+}

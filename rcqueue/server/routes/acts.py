@@ -1,0 +1,145 @@
+"""Acts on many: stored, confirmed by their count, worked off by the server."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from sqlalchemy import Connection, func, select
+
+from rcqueue.model.access import Access, Right
+from rcqueue.model.act import ActRequest, ActState, Confirm
+from rcqueue.model.ids import encode_mail, parse_id
+from rcqueue.model.mail import from_us, rfc3339
+from rcqueue.model.query import EVERY
+from rcqueue.server.marshal import Refusal
+from rcqueue.server.store import tables as t
+from rcqueue.server.store.pages import rows_by_id
+
+from .deps import Asker, Viewer
+from .mails import rows_for
+
+router = APIRouter(tags=["acts"])
+
+
+def _own(connection: Connection, who: Access, act: str) -> Any:
+    query = select(t.act, t.account.c.name).join(t.account, t.account.c.id == t.act.c.account)
+    row = connection.execute(query.where(t.act.c.id == act)).one_or_none()
+    if row is None or (row.account != who.account and not who.anywhere(Right.ADMINISTER)):
+        raise Refusal("not-found", f"you have no act {act}")
+    return row
+
+
+def progress(connection: Connection, who: Access, act: str) -> dict[str, Any]:
+    """How far an act is."""
+    row = _own(connection, who, act)
+    groups = select(t.act_mail.c.result, func.count()).where(t.act_mail.c.act == act, t.act_mail.c.result.is_not(None))
+    results: dict[str, int] = dict(connection.execute(groups.group_by(t.act_mail.c.result)).all())
+    answer = {
+        "id": row.id,
+        "verb": json.loads(row.request)["verb"],
+        "state": row.state,
+        "as_of": row.as_of,
+        "count": row.count,
+        "done": results.get("done", 0),
+        "tried": sum(results.values()),
+        "results": results,
+        "sample": _sample(connection, who, json.loads(row.sample)) if row.state == ActState.STORED else [],
+        "who": row.name,
+        "created": rfc3339(from_us(row.created)),
+    }
+    if row.finished is not None:
+        answer["finished"] = rfc3339(from_us(row.finished))
+    return answer
+
+
+def _sample(connection: Connection, who: Access, ids: list[str]) -> list[str]:
+    """Some of the mails as a person may see them, to look at before confirming."""
+    found = rows_by_id(connection, who, list(dict.fromkeys(parse_id(i)[0] for i in ids)), EVERY, 0)
+    return [
+        "  ".join(filter(None, (row.get("fromEmail"), row.get("toEmail"), row.get("subject")))) or row["id"]
+        for row in rows_for(who, found)
+    ]
+
+
+@router.post("/acts")
+async def store(asker: Asker, body: ActRequest) -> dict[str, Any]:
+    who = await asker.who()
+    act = await asker.parts.marshal.store_act(who, body, once=asker.once(who))
+    return await asker.read(progress, act)
+
+
+@router.get("/acts")
+async def acts(asker: Asker) -> dict[str, Any]:
+    return {"acts": await asker.read(acts_of)}
+
+
+def acts_of(connection: Connection, who: Access) -> list[dict[str, Any]]:
+    """The person's latest acts, newest first."""
+    query = select(t.act.c.id).where(t.act.c.account == who.account).order_by(t.act.c.created.desc()).limit(50)
+    return [progress(connection, who, act) for act in connection.execute(query).scalars()]
+
+
+@router.get("/acts/{id}")
+async def one(asker: Asker, id: str) -> dict[str, Any]:
+    return await asker.read(progress, id)
+
+
+@router.get("/acts/{id}/results")
+async def results(
+    asker: Asker, id: str, after: str | None = None, limit: Annotated[int, Query(ge=1, le=5000)] = 500
+) -> dict[str, Any]:
+    return await asker.read(results_of, id, after, limit)
+
+
+def results_of(
+    connection: Connection, who: Access, act: str, after: str | None = None, limit: int = 500
+) -> dict[str, Any]:
+    """What became of each mail that an act has tried."""
+    _own(connection, who, act)
+    query = (
+        select(t.act_mail, t.mail.c.status, t.mail.c.version)
+        .outerjoin(t.mail, (t.mail.c.message == t.act_mail.c.message) & (t.mail.c.n == t.act_mail.c.n))
+        .where(t.act_mail.c.act == act, t.act_mail.c.result.is_not(None))
+        .order_by(t.act_mail.c.message, t.act_mail.c.n)
+        .limit(limit)
+    )
+    if after is not None:
+        try:
+            message, n = parse_id(after)
+        except ValueError as error:
+            raise Refusal("bad-request", f"after: {error}") from None
+        beyond = (t.act_mail.c.message == message) & (t.act_mail.c.n > (n or 0))
+        query = query.where((t.act_mail.c.message > message) | beyond)
+    found = connection.execute(query).all()
+    shown = [
+        {
+            "id": encode_mail(row.message, row.n),
+            "result": row.result,
+            "status": row.status,
+            "version": row.version,
+            "detail": row.detail or "",
+            "by": row.detail or "" if row.result == "claimed" else "",
+        }
+        for row in found
+    ]
+    return {"results": shown, "next": shown[-1]["id"] if len(shown) == limit else None}
+
+
+@router.post("/acts/{id}/confirm")
+async def confirm(asker: Asker, id: str, body: Confirm) -> dict[str, Any]:
+    who = await asker.who()
+    await asker.parts.marshal.confirm_act(who, id, body.expect, once=asker.once(who))
+    return await asker.read(progress, id)
+
+
+@router.post("/acts/{id}/stop")
+async def stop(asker: Asker, id: str) -> dict[str, Any]:
+    return await stop_act(asker, id)
+
+
+async def stop_act(asker: Viewer, id: str, *, keyed: bool = True) -> dict[str, Any]:
+    who = await asker.who()
+    await asker.parts.marshal.stop_act(who, id, once=asker.once(who, required=keyed))
+    return await asker.read(progress, id)
