@@ -70,8 +70,7 @@ def _address(spec: str, declared: str) -> str:
     match = _ADDRESS.fullmatch(spec)
     if not match or len(spec) > caps.ADDRESS:
         return ""
-    local, domain = spec[: match.start(1)], match[1].lower()
-    return decode(local, declared)[0] + decode(domain, declared)[0].lower()
+    return decode(spec[: match.start(1)], declared)[0] + decode(match[1], declared)[0].lower()
 
 
 def _segments(value: str) -> tuple[list[tuple[str, str | None, str]], str | None]:
@@ -79,7 +78,9 @@ def _segments(value: str) -> tuple[list[tuple[str, str | None, str]], str | None
     any), and its text outside of comments."""
     if not any(mark in value for mark in '"(,;:\\'):
         name, bracket, rest = value.partition("<")
-        return [(name.strip(_BLANK), rest.partition(">")[0].lstrip("<") if bracket else None, value)], None
+        if bracket:
+            return [(name.strip(_BLANK), rest.partition(">")[0].lstrip("<"), value)], None
+        return [("", None, value)], None
 
     segments: list[tuple[str, str | None, str]] = []
     words: list[str] = []  # as a display name: unquoted

@@ -15,6 +15,7 @@ from rcqueue.server.reading import caps
 # Possessive throughout: a line is looked at once, whatever is in it.
 _FIELD = re.compile(r"([!-9;-~]++)[ \t]*+:[ \t]*+([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z)")
 _SKIPPED = re.compile(r"(?:From |>From |:|[ \t])[^\n]*+(?:\n[ \t][^\n]*+)*+(?:\n|\Z)")
+_TOO_LONG = f"header block over {caps.HEADER_BLOCK // 1024} KB"
 _LINE_END = re.compile(rb"\r\n?|\n")
 
 
@@ -45,13 +46,16 @@ def cut(raw: bytes, start: int = 0, end: int | None = None) -> Block:
             at = field.end()
         elif skipped := _SKIPPED.match(text, at):  # an mbox line, a nameless field, a fold of nothing
             at = skipped.end()
+        elif body_at is None and "\n" not in text[at:]:  # a name that the cap cut off
+            trouble = _TOO_LONG
+            break
         else:
             return Block(fields, _raw_offset(raw, start, end, text.count("\n", 0, at)), None)
     if trouble is None and body_at is None:
-        trouble = f"header block over {caps.HEADER_BLOCK // 1024} KB"
+        trouble = _TOO_LONG
         if fields:
             fields.pop()  # it may go on past the cap
-    return Block(fields, end if body_at is None else body_at, trouble)
+    return Block(fields, end if body_at is None else min(end, body_at), trouble)
 
 
 def _header_end(raw: bytes, start: int, limit: int, end: int) -> tuple[int, int | None]:

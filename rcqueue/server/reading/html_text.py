@@ -40,7 +40,12 @@ def html_text(html: str) -> str:
         at = token.end()
         if token["text"]:
             text = unescape(token["text"])
-            out.append(text if preformatted else _SPACE.sub(" ", text))
+            if not preformatted:
+                text = _SPACE.sub(" ", text)
+                if not out or out[-1].endswith("\n"):
+                    text = text.lstrip(" ")
+            if text:
+                out.append(text)
             continue
         if not token["tag"]:
             continue
@@ -55,15 +60,15 @@ def html_text(html: str) -> str:
                 links.append(_host(_attribute(_HREF, token["attributes"])))
         elif tag == "img" and (alt := _attribute(_ALT, token["attributes"]).strip()):
             out.append(f"[{alt}]")
-        elif tag in ("td", "th") and not ends:
+        elif tag in ("td", "th") and not ends and out and not out[-1].endswith("\n"):
             out.append(" ")
         elif tag in _LINES:
             out.append("\n\n" if tag in _PARAGRAPHS else "\n")
             if tag == "pre":
                 preformatted = not ends
     out += [f" <{host}>" for host in links if host]
-    lines = (line.strip(" ") for line in "".join(out).split("\n"))
-    return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip()
+    lines = (line.rstrip() for line in "".join(out).split("\n"))
+    return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip("\n")
 
 
 def _attribute(pattern: re.Pattern[str], attributes: str) -> str:

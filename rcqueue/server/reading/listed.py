@@ -15,7 +15,7 @@ _NUMBER = r"-?\d{1,6}(?:\.\d{1,6})?"
 _RULES = rf"{_RULE}(?:={_NUMBER})?(?:\s*,\s*{_RULE}(?:={_NUMBER})?)*"
 
 _STATUS = re.compile(
-    rf"\b(?:yes|no)\b|\b(?:score|hits|required|tagged_above)={_NUMBER}|\btests=\[?\s*{_RULES}\]?"
+    rf"\A(?:yes|no)\b|\b(?:score|hits|required|tagged_above)={_NUMBER}|\btests=\[?\s*{_RULES}\]?"
     r"|\b(?:autolearn|version)=[\w.()-]{1,40}",
     re.IGNORECASE,
 )
@@ -100,7 +100,7 @@ def _as_is(value: str) -> str:
 _WORD = _only(r"[\w-]{1,20}")
 _SCORE = _only(rf"(?:(?:ham|spam), score=)?{_NUMBER}(?: / {_NUMBER}){{0,2}}")
 _BAR = _only(r"[*+/sx-]{0,200}")
-_TOKEN = _only(r"[\w<>@./+=: -]{1,200}")
+_TOKEN = _only(r"[\w<>@./+=:,() -]{1,200}")
 
 #: The filters' own fields.
 FILTERS: dict[str, Callable[[str], str]] = {

@@ -12,7 +12,7 @@ from rcqueue.server.reading.charsets import clean
 from rcqueue.server.reading.fields import cut
 from rcqueue.server.reading.parameters import parameters
 
-_MEDIA_TYPE = re.compile(r"[ \t\n]*+([\w!#$&^.+-]{1,80})[ \t]*+/[ \t]*+([\w!#$&^.+-]{1,120})", re.ASCII)
+_MEDIA_TYPE = re.compile(r"[ \t\n]*+([\w!#$&^.+-]{1,80})[ \t]*+/[ \t]*+([\w!#$&^.+*-]{1,120})", re.ASCII)
 _DELIMITER_REST = re.compile(rb"(--)?[ \t]*+(?:\r\n?|\n|\Z)")
 
 

@@ -99,27 +99,31 @@ def _score(values: dict[str, str]) -> tuple[float | None, float | None]:
 
 
 def _rules(values: dict[str, str], report: str) -> list[RuleHit]:
+    """Where the filter lists its rules by name, its report only adds to those: a report may quote the body."""
     hits: dict[str, RuleHit] = {}
-    for name, points, description in _report(report):
-        hits.setdefault(name, RuleHit(name=name, points=points, description=description or None))
     if tests := _TESTS.search(values.get("x-spam-status", "")):
         for test in _TEST.finditer(tests[1]):
-            name, points_text = test.groups()
+            name, points = test.groups()
             if name.lower() != "none":
-                hit = hits.setdefault(name, RuleHit(name=name))
-                if points_text is not None:  # of full precision here, of one decimal in the report
-                    hit.points = float(points_text)
+                hits.setdefault(name, RuleHit(name=name, points=None if points is None else float(points)))
     for symbol in rspamd_symbols(values.get("x-spamd-result", "")):
-        name, _, points_text = symbol.rstrip(")").partition("(")
-        hits.setdefault(name, RuleHit(name=name, points=float(points_text)))
+        name, _, points = symbol.rstrip(")").partition("(")
+        hits.setdefault(name, RuleHit(name=name, points=float(points)))
+    listed = bool(hits)
+    for name, in_report, description in _report(report):
+        hit = hits.get(name) if listed else hits.setdefault(name, RuleHit(name=name))
+        if hit is not None:
+            hit.description = hit.description or description or None
+            if hit.points is None:  # of one decimal here, of full precision in the list
+                hit.points = in_report
     return list(hits.values())[: caps.RULES]
 
 
 def _report(report: str) -> list[tuple[str, float, str]]:
-    """Rule lines of a report: name, points, description. What a report quotes of the body is left out: the preview
-    above the details, and what stands in brackets after a description."""
+    """Rule lines of a report: name, points, description. What a report quotes of the body is left out: a preview above
+    the details, and what stands in brackets after a description."""
     lines = report.split("\n")
-    if any("Content preview" in line for line in lines):
+    if not all(line.lstrip().startswith("*") or not line.strip() for line in lines):  # more than a list of rules
         details = [number for number, line in enumerate(lines) if "Content analysis details" in line]
         lines = lines[details[-1] + 1 :] if details else []
     rules: list[tuple[str, float, str]] = []
