@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import secrets
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +14,7 @@ from typing import Any, Self
 
 from sqlalchemy import Connection, select
 
+from rcqueue.demo.ports import bind
 from rcqueue.model.access import ROLES, ROOT, Access, Grant
 from rcqueue.model.act import ActAnswer, ActBody, Verb
 from rcqueue.model.ids import encode_mail, encode_message, parse_id
@@ -160,11 +164,63 @@ class Queue:
             row["personal"] = json.loads(row["personal"] or "{}")
         return rows
 
-    async def raw(self, message: str) -> bytes:
+    async def raw(self, message: str | int) -> bytes:
         """The stored bytes of a message."""
-        find = select(t.blob.c.data).join(
-            t.message, (t.message.c.customer == t.blob.c.customer) & (t.message.c.sha256 == t.blob.c.sha256)
-        )
-        number = parse_id(message)[0]
-        data: bytes = await self.read(lambda c: c.execute(find.where(t.message.c.id == number)).scalar_one())
+        number = parse_id(message)[0] if isinstance(message, str) else message
+        same = (t.message.c.customer == t.blob.c.customer) & (t.message.c.sha256 == t.blob.c.sha256)
+        find = select(t.blob.c.data).join(t.message, same).where(t.message.c.id == number)
+        data: bytes = await self.read(lambda c: c.execute(find).scalar_one())
         return data
+
+
+def free_port() -> int:
+    """A port below 32768 that nobody listens on now."""
+    with bind() as sock:
+        port: int = sock.getsockname()[1]
+        return port
+
+
+class Talk:
+    """An SMTP client that says exactly the bytes it is told to."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def to(cls, port: int, *, ehlo: bool = True) -> AsyncIterator[Self]:
+        talk = cls(*await asyncio.open_connection("127.0.0.1", port))
+        try:
+            assert (await talk.reply()).startswith("220 ")
+            if ehlo:
+                await talk.say("EHLO client.example", "250")
+            yield talk
+        finally:
+            talk.writer.close()
+
+    async def reply(self) -> str:
+        """One whole reply; "" when the server has closed."""
+        lines = []
+        while line := (await asyncio.wait_for(self.reader.readline(), 10)).decode("utf-8", "replace"):
+            lines.append(line)
+            if line[3:4] != "-":
+                break
+        return "".join(lines)
+
+    async def say(self, line: str, expect: str = "") -> str:
+        self.writer.write(line.encode("utf-8", "surrogateescape") + b"\r\n")
+        said = await self.reply()
+        assert said.startswith(expect), said
+        return said
+
+    async def mail(self, sender: str, recipients: Iterable[str], options: str = "") -> None:
+        await self.say(f"MAIL FROM:<{sender}>{options}", "250")
+        for recipient in recipients:
+            await self.say(f"RCPT TO:<{recipient}>", "250")
+
+    async def data(self, content: bytes) -> str:
+        """`content` as it is, dots stuffed; the content ends with CRLF, or the end of data brings one."""
+        await self.say("DATA", "354")
+        stuffed = (b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:]
+        self.writer.write(stuffed + (b".\r\n" if content.endswith(b"\r\n") or not content else b"\r\n.\r\n"))
+        return await self.reply()

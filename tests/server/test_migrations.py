@@ -61,7 +61,7 @@ def schema(engine) -> dict[str, str]:
         return {name: " ".join(sql.split()) for name, sql in rows if name != "alembic_version"}
 
 
-@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection")
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection", "ignore:autogenerate skipping")
 def test_by_migration_and_by_tables_the_schema_is_the_same(database):
     done = migrate(database.write_engine)
     assert (done.before, done.copy) == (None, None)

@@ -1,0 +1,81 @@
+"""From an envelope and raw bytes to messages on hold, whichever way they came in."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+
+from rcqueue.model.mail import Receipt
+from rcqueue.server.config import Config
+from rcqueue.server.marshal import Marshal
+from rcqueue.server.marshal.hold import Arrival
+from rcqueue.server.reading.scan import scan
+
+LARGE = 1 << 20  #: bytes; scanning less than this takes less than handing it to a thread
+MAX_WAITING = 2000  #: operations that wait for the writer
+MAX_BYTES = 256 << 20  #: of mails that wait for the writer
+
+#: No envelope address holds these: they could not be said to the next hop again.
+CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+class Busy(Exception):
+    """More waits to be written than the bounds allow: try again later."""
+
+
+class Intake:
+    def __init__(
+        self, marshal: Marshal, config: Config, *, max_waiting: int = MAX_WAITING, max_bytes: int = MAX_BYTES
+    ) -> None:
+        self.marshal, self._config = marshal, config
+        self._max_waiting, self._max_bytes = max_waiting, max_bytes
+        self._bytes = 0
+
+    @property
+    def busy(self) -> bool:
+        return self.marshal.writer.waiting > self._max_waiting or self._bytes > self._max_bytes
+
+    async def hold(self, sender: str, recipients: Sequence[str], raw: bytes, receipt: Receipt) -> list[int]:
+        """Holds what one transaction brought: a message for each customer among its recipients; their ids.
+
+        Durable when this returns. Never refuses a mail for what it holds. Raises Busy; Stopped while shutting down.
+        """
+        if self.busy:
+            raise Busy
+        self._bytes += len(raw)
+        try:
+            return await self.marshal.hold(await self.arrivals(sender, recipients, raw, receipt))
+        finally:
+            self._bytes -= len(raw)
+
+    async def arrivals(
+        self,
+        sender: str,
+        recipients: Sequence[str],
+        raw: bytes,
+        receipt: Receipt,
+        *,
+        account: int | None = None,
+        session: int | None = None,
+    ) -> list[Arrival]:
+        """The same, read and ready to be held; `receipt` is what is known beside the bytes and the envelope."""
+        read = scan(raw) if len(raw) < LARGE else await asyncio.to_thread(scan, raw)
+        customers: dict[str, dict[str, None]] = {}
+        for recipient in recipients:
+            customers.setdefault(self._config.customer_of(recipient), {})[recipient] = None
+        seen = {"sender": sender, "size": len(raw), "trace": read.trace}
+        seen |= {"authentication": read.authentication, "filters": read.filters}
+        return [
+            Arrival(
+                customer,
+                sender,
+                tuple(theirs),
+                raw,
+                read,
+                receipt.model_copy(update={**seen, "recipients": list(theirs)}),
+                account=account,
+                session=session,
+            )
+            for customer, theirs in customers.items()
+        ]
