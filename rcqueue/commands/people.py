@@ -50,8 +50,8 @@ def _add_list(parser: argparse.ArgumentParser, action: Action) -> None:
 
 def _add_create(parser: argparse.ArgumentParser, action: Action) -> None:
     _name(parser)
-    help = f"a role to begin with, and where: {', '.join(ROLES)}; without @CUSTOMER at {ROOT}; may be repeated"
-    parser.add_argument("--role", metavar="ROLE[@CUSTOMER]", type=grant, action="append", default=[], help=help)
+    help = f"a role, and where: {', '.join(ROLES)}; without @CUSTOMER at {ROOT}; may be repeated"
+    parser.add_argument("--role", metavar="ROLE[@CUSTOMER]", type=grant, action="append", required=True, help=help)
     parser.set_defaults(run=_create)
 
 
