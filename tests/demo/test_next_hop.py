@@ -43,7 +43,7 @@ async def send(
     """The last reply of a transaction, (0, "") when the connection was lost before one."""
 
     def talk() -> tuple[int, str]:
-        with smtplib.SMTP(hop.host, hop.port, timeout=10) as client:
+        with smtplib.SMTP(hop.host, hop.port, "client.example", timeout=10) as client:
             client.command_encoding = "utf-8"
             client.ehlo("client.example")
             client.docmd(f"MAIL FROM:<{sender}> BODY=8BITMIME SMTPUTF8 SIZE={len(content)}")
