@@ -276,5 +276,9 @@ def os_error(error: OSError) -> str:
     """What the system says of a connection, without the addresses that asyncio adds."""
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return safe_text(f"its certificate is not trusted: {error.verify_message}", limit=200)
+    if isinstance(error, ssl.SSLError):
+        return safe_text(f"TLS: {error.reason or error}", limit=200)
     text = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
     return safe_text(text, limit=200)

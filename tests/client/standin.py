@@ -118,7 +118,14 @@ class StandIn:
     def append(self, count: int = 1, **changes: Any) -> None:
         for _ in range(count):
             seq = len(self.entries) + 1
-            entry = {"seq": seq, "at": TIME, "kind": "mail.hold", "message": mail_id(seq), "mails": [], "actor": "system"}
+            entry = {
+                "seq": seq,
+                "at": TIME,
+                "kind": "mail.hold",
+                "message": mail_id(seq),
+                "mails": [],
+                "actor": "system",
+            }
             self.entries.append(entry | {"row": row(seq)} | changes)
 
     def calls(self, method: str, path: str) -> list[tuple[dict[str, str], bytes]]:
@@ -269,5 +276,3 @@ def free_port() -> int:
 def refuses() -> str:
     """The URL of a port where nobody listens."""
     return f"http://127.0.0.1:{free_port()}"
-
-

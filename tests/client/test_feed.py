@@ -1,4 +1,4 @@
-"""The feed against a server that breaks off, skips, repeats, falls silent and comes back: nothing lost, nothing twice."""
+"""The feed against a server that breaks off, skips, repeats and falls silent: nothing lost, nothing twice."""
 
 from __future__ import annotations
 
