@@ -10,11 +10,18 @@ import os
 from pathlib import Path
 from random import Random
 
+from rcqueue.server.reading.scan import Scan, scan
+
 SAMPLES = Path(__file__).parent.parent / "samples"
 
 
 def sample(name: str) -> bytes:
     return (SAMPLES / f"{name}.eml").read_bytes()
+
+
+def header(*lines: str) -> Scan:
+    """The scan of a message with these header lines."""
+    return scan("\r\n".join((*lines, "", "body\r\n")).encode())
 
 
 def sources() -> dict[str, list[Path]]:

@@ -73,7 +73,7 @@ def from_charset(data: bytes, charset: str) -> tuple[str, str | None]:
         if charset.lower() in _NO_NAME:
             return guess(data)
         text, _ = guess(data)
-        return text, f"unknown charset {clean(charset[:40])!a}"
+        return text, "unknown charset"
     if name == "latin_1" or (name == "ascii" and data.isascii()):
         return _western(data), None
     for attempt in (name, *_WIDER.get(name, ()), "utf_8"):

@@ -56,7 +56,7 @@ class Readers:
             if self._closed:
                 return Deep(degraded="the readers are closed")
             try:
-                child = self._idle.pop() if self._idle else await self._start()
+                child = self._waiting() or await self._start()
             except (OSError, EOFError, Garbage, TimeoutError, ValueError) as error:
                 log.error("no reader could be started: %s", error)
                 return Deep(degraded="no reader could be started")
@@ -91,6 +91,15 @@ class Readers:
         for child in children:
             child.kill()
         await asyncio.gather(*(child.ended() for child in children))
+
+    def _waiting(self) -> _Child | None:
+        """An idle child, if one lives: the system may have killed it meanwhile."""
+        while self._idle:
+            child = self._idle.pop()
+            if child.alive:
+                return child
+            self._children.discard(child)
+        return None
 
     async def _start(self) -> _Child:
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
@@ -131,6 +140,10 @@ class _Child:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.returncode is None
 
     async def ask(self, raw: bytes) -> bytes:
         self._in.write(struct.pack(">I", len(raw)))

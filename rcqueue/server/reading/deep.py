@@ -14,6 +14,7 @@ from rcqueue.server.reading import caps
 from rcqueue.server.reading.charsets import clean, from_charset, guess
 from rcqueue.server.reading.fields import cut
 from rcqueue.server.reading.html_text import html_text
+from rcqueue.server.reading.listed import LISTED
 from rcqueue.server.reading.mime import Part, parts
 from rcqueue.server.reading.parameters import parameters
 from rcqueue.server.reading.words import base64, decode
@@ -32,7 +33,7 @@ class Deep(Wire):
     truncated: bool = False
     attachments: list[Attachment] = []
     headers_all: list[tuple[str, str]] = []  #: every field in order, decoded
-    degraded: str | None = None  #: what could not be read, part by part, or None
+    degraded: str | None = None  #: what could not be read, part by part, or None: in our words, it quotes nothing
 
 
 def read_deep(raw: bytes) -> Deep:
@@ -81,7 +82,7 @@ def _headers(raw: bytes) -> tuple[list[tuple[str, str]], list[str]]:
             trouble = f"over {caps.FIELD // 1024} KB"
         headers.append((name, text))
         if trouble:
-            troubles.append(f"{name[:40]}: {trouble}")
+            troubles.append(f"{name if name.lower() in LISTED else 'a withheld field'}: {trouble}")
     return headers, troubles
 
 
@@ -96,7 +97,7 @@ def _content(data: bytes, encoding: str) -> tuple[bytes, str | None]:
         return a2b_qp(data), None
     if encoding in _UUENCODE:
         return _uudecode(data)
-    return data, f"unknown encoding {clean(encoding[:40])!a}"
+    return data, "unknown encoding"
 
 
 def _uudecode(data: bytes) -> tuple[bytes, str | None]:

@@ -40,7 +40,7 @@ class Scan:
     reason: str = ""
     rules: list[RuleHit] = field(default_factory=list)  #: names and points of class `headers`, descriptions of `rules`
     filters: list[HeaderField] = field(default_factory=list)
-    degraded: str | None = None  #: what could not be read, or None
+    degraded: str | None = None  #: what could not be read, or None: in our words, it quotes nothing
 
 
 def scan(raw: bytes) -> Scan:
