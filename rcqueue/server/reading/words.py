@@ -20,7 +20,7 @@ def decode(value: str, declared: str = "") -> tuple[str, str | None]:
     is one line, and clean: a line break that an encoded word hides becomes a space.
     """
     if "\n" in value:
-        value = " ".join(line.strip(" \t") for line in value.split("\n"))
+        value = " ".join([line.strip(" \t") for line in value.split("\n")])
     trouble = None
     if "=?" in value:
         value, trouble = _encoded_words(value, declared)
