@@ -45,8 +45,9 @@ _UNSURE = frozenset(
     for code in range(first, last + 1)
 )
 
-# What Python lets stand inside an identifier but not begin one is a digit, a combining mark, or one of these few.
 _KEPT_SPACES = " \u00a0\u3000"  # one cell, one, and two: everywhere
+
+# What Python lets stand inside an identifier but not begin one is a digit, a combining mark, or one of these few.
 _NO_MARKS = frozenset("_\u00b7\u0387\u0e33\u0eb3\u203f\u2040\u2054\ufe33\ufe34\ufe4d\ufe4e\ufe4f\uff3f\uff9e\uff9f")
 _MORE_MARKS = frozenset("\u1885\u1886")
 

@@ -45,7 +45,54 @@ _UNKNOWN_TO_PYTE = re.compile(rb"\x1b\[[<>=][\d;]*[a-z]|\x1b\[\?[\d;]*\$p|\x1b\]
 _CUT = re.compile(rb"\x1b(?:\[[<>=?]?[\d;]*\$?|\][^\x07\x1b]*\x1b?)?\Z")
 _FENCE = b"\x1b[6n"
 
+
+def set_size(fd: int, width: int, height: int) -> None:
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+
+
 Cell = tuple[str, tuple[object, ...]]
+
+
+class Terminal:
+    """An emulated screen. Of what it does not know, pyte prints the letters; that is left out before."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self._screen = pyte.Screen(width, height)
+        self._stream = pyte.ByteStream(self._screen)
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        data = self._rest + data
+        cut = _CUT.search(data)
+        whole = data[: cut.start()] if cut else data
+        self._rest = data[len(whole) :]
+        self._stream.feed(_UNKNOWN_TO_PYTE.sub(b"", whole))
+
+    def resize(self, width: int, height: int) -> None:
+        self._screen.resize(height, width)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self._screen.display)
+
+    @property
+    def cells(self) -> list[list[Cell]]:
+        """Each cell's character and how it looks (of a blank, only what is seen)."""
+        rows = []
+        for y in range(self._screen.lines):
+            row: list[Cell] = []
+            for x in range(self._screen.columns):
+                cell = self._screen.buffer[y][x]
+                look: tuple[object, ...] = (cell.bg, cell.underscore, cell.reverse, cell.strikethrough)
+                if cell.data != " " or cell.reverse:
+                    look = (*look, cell.fg, cell.bold, cell.italics)
+                row.append((cell.data, look))
+            rows.append(row)
+        return rows
+
+    @property
+    def cursor(self) -> tuple[int, int]:
+        return self._screen.cursor.x, self._screen.cursor.y
 
 
 class Pty:
@@ -59,15 +106,14 @@ class Pty:
         answers: bool = True,
         on_start: Callable[[], None] | None = None,
     ) -> None:
-        """Start `command`. `env` adds to a plain environment (xterm-256color, true colour, no animations); None removes.
-        `on_start` is called in the child before the command."""
+        """Start `command`. `env` adds to a plain environment (xterm-256color, true colour, no animations), None
+        removes. `on_start` is called in the child before the command."""
         self.width, self.height = width, height
         self.answers = answers
         self.recorded = bytearray()
         self.status: int | None = None
         """What `os.waitstatus_to_exitcode` says, once it has ended."""
-        self._screen = pyte.Screen(width, height)
-        self._stream = pyte.ByteStream(self._screen)
+        self._terminal = Terminal(width, height)
         self._fed = self._answered = 0
         variables: dict[str, str | None] = {
             **os.environ,
@@ -101,10 +147,10 @@ class Pty:
         self.close()
 
     def resize(self, width: int, height: int) -> None:
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+        set_size(self.fd, width, height)
         if (width, height) != (self.width, self.height):
             self.width, self.height = width, height
-            self._screen.resize(height, width)
+            self.terminal.resize(width, height)
 
     def send(self, keys: bytes | str) -> None:
         os.write(self.fd, keys.encode() if isinstance(keys, str) else keys)
@@ -116,7 +162,7 @@ class Pty:
         try:
             data = os.read(self.fd, most)
         except OSError:  # the last one there closed the terminal
-            self._reap(2.0)
+            self.reap(2.0)
             self.hang_up()
             return b""
         self.recorded += data
@@ -149,47 +195,30 @@ class Pty:
         while self.status is None:
             assert time.monotonic() < end, f"did not end in {limit} s; the screen:\n{self.text}"
             if not self.read(0.02):
-                self._reap(0)
+                self.reap(0)
         while self.read(0.02):
             pass
         return self.status
 
     @property
-    def screen(self) -> pyte.Screen:
+    def terminal(self) -> "Terminal":
+        """The emulated terminal, with all that was recorded."""
         if self._fed < len(self.recorded):
-            data = bytes(self.recorded[self._fed :])
-            if cut := _CUT.search(data):
-                data = data[: cut.start()]
-            self._fed += len(data)
-            self._stream.feed(_UNKNOWN_TO_PYTE.sub(b"", data))
-        return self._screen
-
-    @property
-    def rows(self) -> list[str]:
-        return list(self.screen.display)
+            self._terminal.feed(bytes(self.recorded[self._fed :]))
+            self._fed = len(self.recorded)
+        return self._terminal
 
     @property
     def text(self) -> str:
-        return "\n".join(self.rows)
+        return self.terminal.text
 
     @property
     def cells(self) -> list[list[Cell]]:
-        """Each cell's character and how it looks (of a blank, only what is seen)."""
-        rows = []
-        for y in range(self.height):
-            row: list[Cell] = []
-            for x in range(self.width):
-                cell = self.screen.buffer[y][x]
-                look: tuple[object, ...] = (cell.bg, cell.underscore, cell.reverse, cell.strikethrough)
-                if cell.data != " " or cell.reverse:
-                    look = (*look, cell.fg, cell.bold, cell.italics)
-                row.append((cell.data, look))
-            rows.append(row)
-        return rows
+        return self.terminal.cells
 
     @property
     def cursor(self) -> tuple[int, int]:
-        return self.screen.cursor.x, self.screen.cursor.y
+        return self.terminal.cursor
 
     def hang_up(self) -> None:
         """Close our end, as when the connection drops."""
@@ -200,10 +229,11 @@ class Pty:
     def close(self) -> None:
         if self.status is None:
             os.kill(self.pid, signal.SIGKILL)
-            self._reap(5.0)
+            self.reap(5.0)
         self.hang_up()
 
-    def _reap(self, seconds: float) -> None:
+    def reap(self, seconds: float = 0) -> None:
+        """Take the exit status if it has ended, or ends within `seconds`."""
         end = time.monotonic() + seconds
         while self.status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)

@@ -1,5 +1,6 @@
 """Textual on the frugal way out: a driver for the tty, and the application class that feeds it pictures."""
 
+import asyncio
 import os
 import re
 import signal
@@ -22,7 +23,7 @@ from textual.messages import TerminalSupportsSynchronizedOutput
 from rcqueue.safe_text import safe_text
 from rcqueue.terminal.caps import Caps
 from rcqueue.terminal.encode import Encoder
-from rcqueue.terminal.fatal import describe, guard_stderr
+from rcqueue.terminal.fatal import describe, guard
 from rcqueue.terminal.flow import Link
 from rcqueue.terminal.screen import Picture
 from rcqueue.terminal.styles import Styles
@@ -56,7 +57,7 @@ class FrugalDriver(LinuxDriver):
         self, app: "App[Any]", *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
-        guard_stderr()
+        guard()
         styles = Styles(COLOR_SYSTEMS.get(app.console.color_system or "", ColorSystem.TRUECOLOR))
         caps = Caps.of(os.environ)
         self._fences = caps.diff
@@ -73,6 +74,7 @@ class FrugalDriver(LinuxDriver):
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(number) != signal.SIG_IGN:
                 self._loop.add_signal_handler(number, self._signalled, number)
+        self._loop.set_exception_handler(self._loop_error)
         self._watch_terminal()
 
     # Pictures
@@ -162,6 +164,14 @@ class FrugalDriver(LinuxDriver):
 
     def _sigcont_application(self, *args: Any) -> None:
         self._loop.call_soon_threadsafe(super()._sigcont_application)
+
+    def _loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A callback that breaks (ours draw) is fatal. Of a task that failed unseen, only the place is told."""
+        error = context.get("exception")
+        if isinstance(error, Exception) and "handle" in context:
+            self._app._handle_exception(error)
+        elif error is not None:
+            print(describe(error), file=sys.stderr)
 
     # The end of the terminal
 

@@ -6,6 +6,7 @@ host's screen and in its scrollback. So one line goes out: the kind of error and
 
 import io
 import sys
+import threading
 import traceback
 from typing import TextIO
 
@@ -58,7 +59,10 @@ class SafeStream(io.TextIOBase):
         return self._stream.encoding
 
 
-def guard_stderr() -> None:
-    """From now on standard error is a `SafeStream`."""
-    if not isinstance(sys.stderr, SafeStream):
-        sys.stderr = SafeStream(sys.stderr)
+def guard() -> None:
+    """From now on standard error is a `SafeStream`, and an exception that nobody caught is one line there."""
+    if isinstance(sys.stderr, SafeStream):
+        return
+    sys.stderr = SafeStream(sys.stderr)
+    sys.excepthook = lambda kind, error, at: print(describe(error), file=sys.stderr)
+    threading.excepthook = lambda args: print(describe(args.exc_value or args.exc_type()), file=sys.stderr)

@@ -58,12 +58,12 @@ class Link:
     def send(self, data: str) -> None:
         """Queue a control string."""
         if not self.lost:
-            self._unsent += data.encode()
+            self._unsent += data.encode(errors="replace")
             self._push()
 
     def frame(self, data: str) -> None:
         """Queue a frame, with a fence behind it when enough has gone out since the last."""
-        size = len(data.encode())
+        size = len(data.encode(errors="replace"))
         self.send(data)
         if self.fenced:
             self._under_way += size
@@ -93,13 +93,14 @@ class Link:
         self._on_ready()
 
     def drain(self, seconds: float) -> None:
-        """Block until all is written, at most `seconds`; what is left then is dropped."""
+        """Block until all is written, at most `seconds`; after that the terminal counts as lost."""
         end = time.monotonic() + seconds
         while self._unsent and (left := end - time.monotonic()) > 0:
             select.select([], [self._fd], [], min(left, 0.1))
             self._push()
-        self._unsent = b""
-        self._watch(False)
+        if self._unsent:
+            self._unsent, self.lost = b"", True
+            self._watch(False)
 
     def hung_up(self) -> bool:
         """Whether the other end of the terminal is gone (seen without reading or writing)."""

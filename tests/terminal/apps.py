@@ -24,8 +24,9 @@ from textual.widgets.option_list import Option
 
 from tests.payloads import PAYLOADS
 
-WORDS = "invoice urgent account verify parcel refund winner offer limited crypto meeting report".split()
-NAMES = "alice bob carol dave erin frank grace heidi".split()
+WORDS = ["invoice", "urgent", "account", "verify", "parcel", "refund", "winner", "offer", "limited", "crypto"]
+WORDS += ["meeting", "report"]
+NAMES = ["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"]
 TEXTS = ["日本語の件名 テスト", "café naïve", "Grüße ✓", "plain", "Ünï → ✓ ± §", "한국어 제목"]
 
 
@@ -184,9 +185,10 @@ def applications(base: type[App[Any]]) -> dict[str, type[App[Any]]]:
             self.set_timer(1.0, lambda: self.notify("all shown", title="end"))
 
     class Crash(base):  # type: ignore[misc,valid-type]
-        """Breaks in a way that quotes mail: by a key "a" in a handler, "w" in a worker, "r" with a Rich error."""
+        """Breaks in a way that quotes mail: by a key "a" in a handler, "w" in a worker, "r" with a Rich error,
+        "c" by a bad stylesheet, "t" in a task that nobody waits for."""
 
-        BINDINGS = [("a", "handler"), ("w", "worker"), ("r", "rich"), ("t", "thread"), ("q", "quit")]
+        BINDINGS = [("a", "handler"), ("w", "worker"), ("r", "rich"), ("c", "css"), ("t", "task"), ("q", "quit")]
 
         def compose(self) -> ComposeResult:
             yield Static("ready")
@@ -201,8 +203,11 @@ def applications(base: type[App[Any]]) -> dict[str, type[App[Any]]]:
         def action_rich(self) -> None:
             raise Pretty(SECRET)
 
-        def action_thread(self) -> None:
-            """A task that fails unseen; what became of it is reported on standard error at the end."""
+        def action_css(self) -> None:
+            self.stylesheet.add_source(SECRET)
+            self.stylesheet.parse()
+
+        def action_task(self) -> None:
             self.forgotten = asyncio.ensure_future(self.fail())
             self.set_timer(0.1, self.exit)
 
