@@ -72,11 +72,11 @@ class Marshal:
         *,
         retry_in: int = 0,
         next_hop: str = "",
+        normalised: bool = False,
     ) -> None:
         """Puts what became of an attempt on record. `retry_in` is microseconds."""
-        await self.do(
-            outcomes.EndAttempt(begun.message, begun.n, begun.number, outcome, code, reply, retry_in, next_hop)
-        )
+        key, said = (begun.message, begun.n, begun.number), (outcome, code, reply)
+        await self.do(outcomes.EndAttempt(*key, *said, retry_in, next_hop, normalised))
 
     # -- acts
 
@@ -177,7 +177,7 @@ def target(text: str) -> Target:
 
 def claimed_by(connection: Connection, session: int) -> list[int]:
     """The messages on which a session holds claims."""
-    return list(connection.execute(select(t.claim.c.message.distinct()).where(t.claim.c.session == session)).scalars())
+    return list(connection.execute(select(t.claim.c.message).distinct().where(t.claim.c.session == session)).scalars())
 
 
 def _select(

@@ -109,6 +109,7 @@ class EndAttempt(_OnMail):
     reply: str
     retry_in: int = 0  # microseconds
     next_hop: str = ""
+    normalised: bool = False  # a bare CR or LF was made CRLF
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
         mail, key = rows.mails[self.message].get(self.n), (self.message, self.n, self.number)
@@ -128,6 +129,8 @@ class EndAttempt(_OnMail):
                 expiry = max(mail["expiry"], now + DAY)
                 change.set(self.n, "ONHOLD", reply=self.reply, due=None, expiry=expiry)
         facts = {"release": mail["release"], "attempt": self.number, "code": self.code}
+        if self.normalised:
+            facts["normalised"] = True
         personal = {"reply": self.reply, "next_hop": self.next_hop}
         return Decision(entries=[change.entry(f"mail.{self.outcome}", facts=facts, personal=personal)])
 

@@ -91,7 +91,7 @@ def _takeover(d: Doing, n: int, mail: RowDict) -> MailResult | None:
 def _release(d: Doing, n: int, mail: RowDict) -> MailResult | None:
     release = f"{encode_mail(d.change.id, n)}-{d.change.seq}"
     due = d.change.now + d.terms.recall
-    d.change.set(n, "RELEASING", release=release, due=due, tries=0, reply="")
+    d.change.set(n, "RELEASING", release=release, due=due, reply="")
     d.release, d.recall_until = release, due
     return None
 

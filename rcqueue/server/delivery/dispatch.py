@@ -1,0 +1,254 @@
+"""Which mail goes when: mails that are due, a lane for each next hop, a few sessions in each lane."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import hashlib
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from rcqueue.model.mail import Receipt
+from rcqueue.server.config import SECOND, Address, Config
+from rcqueue.server.marshal import Marshal, Refusal
+from rcqueue.server.marshal.outcomes import Begun, NotWaiting, Outcome, Recover
+from rcqueue.server.marshal.show import raw_bytes
+from rcqueue.server.store import tables as t
+
+from . import retry
+from .parcel import Parcel, parcel
+from .session import Answer, HopSession
+
+log = logging.getLogger(__name__)
+
+GRACE = 10.0  #: seconds that attempts under way have to end when the server stops
+PAUSE = 0.02  #: seconds at least between two looks at the store
+LOOK_BACK = 10 * SECOND  #: a look sees again what became due this long before the last one
+WHOLE = 60 * SECOND  #: how often a look sees all that is due
+DOWN = 5 * SECOND  #: how long a next hop that could not be reached is not asked again
+
+MailKey = tuple[int, int]
+
+
+class Delivery:
+    """`start`, `wake` after each commit, `stop`. Everything that it does to a mail is done by `marshal`."""
+
+    def __init__(self, marshal: Marshal, config: Config, *, waits: Sequence[int] = retry.WAITS) -> None:
+        self._marshal, self._config, self._waits = marshal, config.next_hop, waits
+        self._lanes: dict[Address, _Lane] = {}
+        self._known: set[MailKey] = set()  # in a lane, or in an attempt
+        self._sessions: set[asyncio.Task[None]] = set()
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._looked = self._looked_at_all = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Settles what a stop or a crash left, then delivers until `stop`."""
+        await self._recover()
+        self._task = asyncio.create_task(self._run(), name="delivery")
+
+    def wake(self) -> None:
+        """Something was committed. Call it in the loop's thread."""
+        self._woken.set()
+
+    async def stop(self, grace: float = GRACE) -> None:
+        """Begins no attempt; those under way end, or are cut off after `grace` s and settled at the next start."""
+        self._stopping = True
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._sessions:
+            await asyncio.wait(self._sessions, timeout=grace)
+        for session in self._sessions:
+            session.cancel()
+        await asyncio.gather(*self._sessions, return_exceptions=True)
+
+    # -- what is due
+
+    async def _run(self) -> None:
+        while True:
+            sleep = 1.0
+            try:
+                sleep = await self._look()
+            except Exception:
+                log.exception("delivery: the store could not be read")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), sleep)
+            self._woken.clear()
+            await asyncio.sleep(PAUSE)
+
+    async def _look(self) -> float:
+        """Puts what is due into its lane; how many seconds later something else will be."""
+        now = self._marshal.clock.now()
+        whole = now - self._looked_at_all >= WHOLE
+        since = 0 if whole else self._looked - LOOK_BACK
+        found, later, stray = await self._marshal.database.read(_due, since, now)
+        self._looked, self._looked_at_all = now, now if whole else self._looked_at_all
+        for mail in found:
+            key = (mail.message, mail.n)
+            if key not in self._known:
+                self._known.add(key)
+                hop = self._config.of(mail.rcpt)
+                self._lanes.setdefault(hop, _Lane(hop)).put(mail.customer, key)
+        for lane in self._lanes.values():
+            for _ in range(min(self._config.sessions - lane.sessions, lane.waiting)):
+                self._open(lane)
+        if any(key not in self._known for key in stray):  # an attempt that could not put its end on record
+            await self._recover()
+        return min((later - now) / SECOND if later is not None else 60.0, 60.0)
+
+    async def _recover(self) -> None:
+        _, _, stray = await self._marshal.database.read(_due, 0, 0)
+        for message, n in stray:
+            if (message, n) not in self._known:
+                with contextlib.suppress(NotWaiting):
+                    await self._marshal.do(Recover(message, n))
+
+    # -- sessions
+
+    def _open(self, lane: _Lane) -> None:
+        lane.sessions += 1
+        task = asyncio.create_task(self._session(lane), name=f"delivery-{lane.hop}")
+        self._sessions.add(task)
+        task.add_done_callback(self._sessions.discard)
+
+    async def _session(self, lane: _Lane) -> None:
+        session = HopSession(lane.hop, self._config.timeout)
+        try:
+            while not self._stopping and (key := lane.take()) is not None:
+                try:
+                    await self._attempt(lane, session, key)
+                except Exception:  # its end is not on record: a look settles it, a second later
+                    log.exception("delivery: an attempt failed")
+                    asyncio.get_running_loop().call_later(1, self.wake)
+                finally:
+                    self._known.discard(key)
+        finally:
+            lane.sessions -= 1  # before the goodbyes: what comes now opens a session of its own
+            if self._stopping:
+                session.drop()
+        await session.close()
+
+    async def _attempt(self, lane: _Lane, session: HopSession, key: MailKey) -> None:
+        try:
+            begun = await self._marshal.begin_attempt(*key, str(lane.hop))
+        except NotWaiting:
+            return  # recalled meanwhile
+        load = await self._marshal.database.read(_load, begun)
+        if isinstance(load.parcel, str):
+            answer = Answer(Outcome.REFUSED, 0, load.parcel)
+        elif lane.down_until > self._marshal.clock.now():
+            answer = lane.down
+        else:
+            answer = await self._hand_over(session, load.parcel, begun)
+            if answer.unreachable:
+                lane.down, lane.down_until = answer, self._marshal.clock.now() + DOWN
+        normalised = isinstance(load.parcel, Parcel) and load.parcel.normalised
+        await self._end(lane, begun, answer, load, normalised)
+
+    async def _hand_over(self, session: HopSession, goods: Parcel, begun: Begun) -> Answer:
+        committed = False
+
+        async def before_dot() -> None:
+            nonlocal committed
+            await self._marshal.before_dot(begun)
+            committed = True
+
+        try:
+            return await session.hand_over(goods, before_dot)
+        except Exception as error:
+            log.exception("delivery: a mail could not be handed over")
+            outcome = Outcome.UNCERTAIN if committed else Outcome.RETRY
+            return Answer(outcome, 0, f"the server could not hand it over ({type(error).__name__})")
+
+    async def _end(self, lane: _Lane, begun: Begun, answer: Answer, load: _Load, normalised: bool) -> None:
+        outcome, reply, wait = answer.outcome, answer.reply, None
+        if outcome is Outcome.RETRY:
+            now = self._marshal.clock.now()
+            tries = len(load.before) + 1
+            since = load.before[-1].started if load.before else load.started
+            wait = retry.wait(tries, since, now, self._config.give_up, self._waits)
+            if wait is None:
+                outcome, reply = Outcome.REFUSED, f"given up after {tries} attempts: {reply}"
+        await self._marshal.end_attempt(
+            begun, outcome, answer.code, reply, retry_in=wait or 0, next_hop=str(lane.hop), normalised=normalised
+        )
+
+
+@dataclass(slots=True)
+class _Lane:
+    """The mails that wait for one next hop: taken customer by customer in turn, so that none waits for another's."""
+
+    hop: Address
+    sessions: int = 0
+    down: Answer = field(default_factory=lambda: Answer(Outcome.RETRY, 0, ""))
+    down_until: int = 0
+    _turn: deque[tuple[str, deque[MailKey]]] = field(default_factory=deque)
+
+    @property
+    def waiting(self) -> int:
+        return sum(len(mails) for _, mails in self._turn)
+
+    def put(self, customer: str, key: MailKey) -> None:
+        for whose, mails in self._turn:
+            if whose == customer:
+                mails.append(key)
+                return
+        self._turn.append((customer, deque([key])))
+
+    def take(self) -> MailKey | None:
+        if not self._turn:
+            return None
+        customer, mails = self._turn.popleft()
+        key = mails.popleft()
+        if mails:
+            self._turn.append((customer, mails))
+        return key
+
+
+# -- reading
+
+
+def _due(connection: Connection, since: int, now: int) -> tuple[Sequence[Any], int | None, list[MailKey]]:
+    """(mails that became due between `since` and `now`, when the next one will, mails that nobody takes care of)."""
+    mail = t.mail.c
+    releasing = mail.status == "RELEASING"
+    columns = (mail.message, mail.n, mail.rcpt, t.message.c.customer)
+    query = select(*columns).join(t.message, t.message.c.id == mail.message)
+    found = connection.execute(query.where(releasing, mail.due > since, mail.due <= now).order_by(mail.due)).all()
+    later = connection.execute(select(func.min(mail.due)).where(releasing, mail.due > now)).scalar()
+    stray = connection.execute(select(mail.message, mail.n).where(releasing, mail.due.is_(None))).all()
+    return found, later, [(row.message, row.n) for row in stray]
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    parcel: Parcel | str  #: or why it cannot be sent
+    started: int
+    before: list[Any]  #: the attempts of the chain that this one goes on with, newest first
+
+
+def _load(connection: Connection, begun: Begun) -> _Load:
+    """What an attempt needs to know, read and made in a reader's thread."""
+    mine = (t.attempt.c.message == begun.message, t.attempt.c.n == begun.n)
+    attempts = connection.execute(select(t.attempt).where(*mine).order_by(t.attempt.c.number.desc())).all()
+    load = functools.partial(_Load, started=attempts[0].started, before=retry.chain(attempts[1:], begun.release))
+    try:
+        raw = raw_bytes(connection, begun.message)
+    except Refusal as gone:
+        return load(f"it was not sent: {gone.detail}")
+    except Exception:
+        log.exception("delivery: stored bytes could not be read")
+        raw = b""
+    if hashlib.sha256(raw).digest() != begun.sha256:
+        return load("it was not sent: stored bytes do not match their hash")
+    detail = select(t.message_detail.c.receipt).where(t.message_detail.c.message == begun.message)
+    receipt = Receipt.model_validate_json(connection.execute(detail).scalar_one())
+    return load(parcel(raw, begun.release, begun.sender, begun.recipient, receipt.smtputf8))

@@ -1,0 +1,180 @@
+"""A connection to one next hop, and a mail handed over on it: body, drained; commit; then the dot."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiosmtplib import SMTP, SMTPException, SMTPResponse, SMTPResponseException
+from aiosmtplib.protocol import SMTPProtocol
+
+from rcqueue.server.config import SECOND, Address
+from rcqueue.server.marshal.outcomes import Outcome
+
+from .parcel import Parcel
+
+CONNECT = 30.0  #: seconds
+MAX_REPLY = 1000
+
+_UNSAFE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]+")
+_LOST = (SMTPException, OSError, TimeoutError, EOFError)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of handing a mail over. `code` is SMTP's; 0: there was no answer."""
+
+    outcome: Outcome
+    code: int
+    reply: str
+    unreachable: bool = False  #: nobody listens there: the next mail would fare no better
+
+
+class _Replied(Exception):
+    """The next hop refused a command."""
+
+    def __init__(self, response: SMTPResponse) -> None:
+        self.response = response
+
+
+def judge(response: SMTPResponse, *, dot: bool) -> Answer:
+    """What an answer means: to the whole of a mail (after the dot), or to a command before it that was not taken."""
+    code = response.code
+    if 500 <= code < 600:
+        outcome = Outcome.REFUSED
+    elif not dot or 400 <= code < 500:
+        outcome = Outcome.RETRY
+    else:
+        outcome = Outcome.RELEASED if 200 <= code < 300 else Outcome.UNCERTAIN
+    return Answer(outcome, code, one_line(f"{code} {response.message}"))
+
+
+def one_line(text: str) -> str:
+    return _UNSAFE.sub(" ", text)[:MAX_REPLY].strip()
+
+
+class HopSession:
+    """Connects when it is first needed, and is used for mail after mail."""
+
+    def __init__(self, hop: Address, timeout: int) -> None:
+        """`timeout` is in microseconds, for each answer; twice that for the answer to a mail."""
+        self._hop, self._timeout = hop, timeout / SECOND
+        self._client: SMTP | None = None
+
+    async def hand_over(self, parcel: Parcel, before_dot: Callable[[], Awaitable[None]]) -> Answer:
+        """Sends a mail. `before_dot` is awaited when all but the final dot is sent; if it raises, so does this, and
+        the dot is not sent. Otherwise raises nothing that a next hop can cause."""
+        dot = False
+        try:
+            try:
+                client = await self._ready()
+            except _LOST as error:
+                self.drop()
+                return Answer(Outcome.RETRY, 0, f"{self._hop}: {_why(error)}", unreachable=True)
+            missing = sorted(need for need in parcel.needs if not client.supports_extension(need))
+            if missing:
+                return Answer(
+                    Outcome.REFUSED,
+                    0,
+                    f"{self._hop} does not offer {', '.join(missing).upper()}, without which the mail would be changed",
+                )
+            protocol = await self._envelope(client, parcel)
+            await self._body(protocol, parcel)
+            await before_dot()
+            protocol.write(b".\r\n")
+            dot = True
+            return judge(await protocol.read_response(self._timeout * 2), dot=True)
+        except _Replied as refused:
+            return judge(refused.response, dot=False)
+        except _LOST as error:
+            self.drop()
+            if dot:
+                return Answer(Outcome.UNCERTAIN, 0, f"{self._hop}: the answer to the mail was lost: {_why(error)}")
+            return Answer(Outcome.RETRY, 0, f"{self._hop}: {_why(error)}")
+        except BaseException:
+            self.drop()
+            raise
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            with contextlib.suppress(*_LOST):
+                await client.quit(timeout=2.0)
+            client.close()
+
+    def drop(self) -> None:
+        """Cuts the connection: what is not sent yet is not sent."""
+        client, self._client = self._client, None
+        if client is not None:
+            if isinstance(client.transport, asyncio.Transport):
+                client.transport.abort()
+            client.close()
+
+    async def _ready(self) -> SMTP:
+        """A connection in its initial state: the one that is there, if it still answers, or a new one."""
+        if self._client is not None:
+            with contextlib.suppress(*_LOST):
+                await self._client.rset()
+                return self._client
+            self.drop()
+        name = socket.gethostname()
+        self._client = SMTP(
+            hostname=self._hop.host,
+            port=self._hop.port,
+            local_hostname=name if name.isascii() and name else "localhost",
+            timeout=self._timeout,
+            start_tls=False,
+        )
+        await self._client.connect(timeout=min(self._timeout, CONNECT))
+        await self._client._ehlo_or_helo_if_needed()
+        return self._client
+
+    async def _envelope(self, client: SMTP, parcel: Parcel) -> SMTPProtocol:
+        # Not by aiosmtplib's mail() and rcpt(), which write addresses anew.
+        options = [b"BODY=8BITMIME"] if "8bitmime" in parcel.needs else []
+        if "smtputf8" in parcel.needs:
+            options.append(b"SMTPUTF8")
+        if client.supports_extension("size"):
+            options.append(b"SIZE=%d" % len(parcel.data))
+        for verb, address, more in ((b"MAIL", b"FROM:", options), (b"RCPT", b"TO:", [])):
+            person = parcel.sender if verb == b"MAIL" else parcel.recipient
+            response = await client.execute_command(verb, address + b"<" + person.encode() + b">", *more)
+            if not 200 <= response.code < 300:
+                raise _Replied(response)
+        assert client.protocol is not None
+        return client.protocol
+
+    async def _body(self, protocol: SMTPProtocol, parcel: Parcel) -> None:
+        """DATA and all of the content, out of our hands when this returns."""
+        protocol._response_pending = True
+        protocol.write(b"DATA\r\n")
+        response = await protocol.read_response(self._timeout)
+        if response.code != 354:
+            if response.code < 400:
+                self.drop()  # what it takes the next bytes for, nobody knows
+            raise _Replied(response)
+        assert isinstance(protocol.transport, asyncio.WriteTransport)
+        protocol.transport.set_write_buffer_limits(high=0)  # drained: nothing waits in this process
+        protocol._response_pending = True  # an answer in the middle is read, not thrown away
+        waiter = protocol._response_waiter
+        for chunk in parcel.stuffed():
+            protocol.write(chunk)
+            await asyncio.wait_for(protocol._drain_helper(), self._timeout)
+            if waiter is not None and waiter.done():
+                break
+        if waiter is None or waiter.done():
+            response = await protocol.read_response(self._timeout)  # raises if the connection is what ended
+            self.drop()
+            raise _Replied(response)
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, SMTPResponseException):
+        return one_line(f"{error.code} {error.message}" if error.code > 0 else str(error.message))
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return one_line(str(error)) or type(error).__name__
