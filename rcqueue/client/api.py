@@ -231,13 +231,14 @@ class Api(Http):
 
     # -- import
 
-    async def import_mail(self, raw: bytes, sender: str, recipients: Sequence[str], *, key: str) -> Any:
-        """Puts one message on hold, its bytes as they are."""
+    async def import_mail(self, raw: bytes, sender: str, recipients: Sequence[str], *, key: str) -> list[str]:
+        """Puts one message on hold, its bytes as they are. The ids: one a customer among the recipients."""
         params: Params = {"sender": sender, "rcpt": recipients}
-        return await self.post(V1 + "/import", content=raw, params=params, key=key)
+        return _list(_IDS, await self.post(V1 + "/import", content=raw, params=params, key=key), "ids")
 
 
 _ACTS = TypeAdapter(list[ActProgress])
+_IDS = TypeAdapter(list[str])
 _PEOPLE = TypeAdapter(list[Person])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from .arguments import Commands
 from .connect import the_profile, the_token
-from .status import DONE, UNREACHABLE, USAGE, Failure, failure, of_problem
+from .status import DONE, UNREACHABLE, USAGE, Failure, failure, of_problem, of_results, worst
 
 _MORE = """
 The answer is one object of JSON a line. As in
@@ -37,11 +37,12 @@ def _run(args: argparse.Namespace) -> int:
     async def ask() -> int:
         http = Http(profile.server, token, ca=profile.ca, proxy=profile.proxy)
         status = DONE
+        acts = "set" in request
         try:
             async for line in http.acpi(request):
                 print(line)
-                if line.startswith('{"code"'):
-                    status = _status_of(line)
+                if acts or line.startswith('{"code"'):
+                    status = worst((status, _status_of(json.loads(line))))
         finally:
             await http.close()
         return status
@@ -64,9 +65,9 @@ def _request(text: str) -> dict[str, Any]:
     return request
 
 
-def _status_of(line: str) -> int:
-    """The exit status of an object with a `code`: an ERROR names the type of its problem, if it has one."""
-    answer = json.loads(line)
-    if answer["code"] == "OK":
-        return DONE
-    return of_problem(str(answer.get("type", "")).rpartition(":")[2])
+def _status_of(answer: dict[str, Any]) -> int:
+    """The exit status of one object: of a mistake by its type, of mails acted on by what became of each."""
+    if answer.get("code", "OK") != "OK":
+        return of_problem(str(answer.get("type", "")))
+    results = answer.get("results") or [answer]
+    return of_results(str(one.get("result", "done")) for one in results if isinstance(one, dict))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from .arguments import Commands, json_option
 from .connect import connected
-from .output import Out, complain
+from .output import Column, Out, complain
 from .status import FAILED, Failure, failure, worst
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ async def _import(args: argparse.Namespace, api: Api, out: Out) -> int:
     """Each message on its own: one that can't be imported does not stop the rest."""
     from rcqueue.client.api import ApiProblem
 
+    table = out.table((Column("ID", 16), Column("FILE", 0)))
     statuses = []
     done = 0
     for path in args.paths:
@@ -65,7 +66,7 @@ async def _import(args: argparse.Namespace, api: Api, out: Out) -> int:
             for found in messages(path):
                 try:
                     sender, recipients = envelope(found, args.sender, args.to)
-                    answer = await api.import_mail(found.raw, sender, recipients, key=key_of(found, sender, recipients))
+                    ids = await api.import_mail(found.raw, sender, recipients, key=key_of(found, sender, recipients))
                 except (Failure, ApiProblem) as error:
                     if isinstance(error, ApiProblem) and error.type in ("unauthorized", "forbidden"):
                         raise
@@ -74,11 +75,10 @@ async def _import(args: argparse.Namespace, api: Api, out: Out) -> int:
                     statuses.append(end.status)
                 else:
                     done += 1
-                    answer = answer if isinstance(answer, dict) else {}
                     if out.as_json:
-                        out.json({"place": found.place, **answer})
+                        out.json({"place": found.place, "ids": ids})
                     else:
-                        out.line(f"{answer.get('id', '')}\t{found.place}")
+                        table.row([" ".join(ids), found.place])
                     out.flush()
         except OSError as error:
             complain(f"{error.filename or path}: can't be read: {error.strerror}")

@@ -21,7 +21,7 @@ from .status import DONE, FAILED, USAGE, Failure
 
 if TYPE_CHECKING:
     from rcqueue.client.api import Api, PartModel
-    from rcqueue.model.mail import MailLine, Row
+    from rcqueue.model.mail import Row
 
 _PAGE = 500
 _PARTS = ("summary", "envelope", "headers", "verdict", "receipt", "history", "attachments", "text", "raw")
@@ -58,21 +58,20 @@ def _filter(parser: argparse.ArgumentParser) -> None:
 # -- list
 
 _ROW = (
-    Column("ID", 16),
-    Column("AT", 19),
-    Column("STATUS", 9),
-    Column("VERDICT", 10),
-    Column("SCORE", -6),
-    Column("SIZE", -5),
-    Column("CLAIM", 12),
-    Column("FROM", 28),
-    Column("TO", 28),
+    Column("AT", 16),
+    Column("STATUS", 9, least=100),
+    Column("VERDICT", 10, least=120),
+    Column("SCORE", -5),
+    Column("SIZE", -5, least=120),
+    Column("CLAIM", 10),
+    Column("FROM", 0),
+    Column("TO", 0),
     Column("SUBJECT", 0),
 )
 
 
 async def _list(args: argparse.Namespace, api: Api, out: Out) -> int:
-    table = out.table(_ROW)
+    table = out.table((Column("ID", 16 if args.mails else 13), *_ROW))
     query = " ".join(args.filter)
     left = args.limit
     after = None
@@ -99,30 +98,24 @@ async def _itself(row: Row) -> AsyncIterator[Row]:
 
 
 async def _mails(api: Api, query: str, row: Row) -> AsyncIterator[Row]:
-    """A row for each mail of the message that matches."""
-    async for line in _lines(api, row):
-        own = line.model_dump(include={"id", "toEmail", "status", "expiry", "version"}) | {"claim": line.claim}
-        mail = row.model_copy(update={**own, "matching": 1, "recipients": 1})
-        # Where all match, nobody needs to be asked; else the server is the judge.
-        if row.matching == row.recipients or (await api.page(f"{query} id:{line.id}", limit=1)).rows:
-            yield mail
-
-
-async def _lines(api: Api, row: Row) -> AsyncIterator[MailLine]:
+    """A row for each mail of the message that matches. Where not all do, the server is the judge."""
     from rcqueue.model.ids import encode_mail, parse_id
     from rcqueue.model.mail import Envelope
 
-    envelope = await api.part(row.id, "envelope")
-    assert isinstance(envelope, Envelope)
-    for line in envelope.mails:
-        yield line
-    if envelope.more:  # a message to very many: the rest, one by one
-        message, last = parse_id(envelope.mails[-1].id)
-        for n in range((last or 0) + 1, (last or 0) + 1 + envelope.more):
-            one = await api.part(encode_mail(message, n), "envelope")
-            assert isinstance(one, Envelope)
-            for line in one.mails:
-                yield line
+    alone = {"matching": 1, "recipients": 1}
+    known = 0
+    if row.matching == row.recipients:
+        envelope = await api.part(row.id, "envelope")
+        assert isinstance(envelope, Envelope)
+        known = len(envelope.mails)  # of a message to very many only the first
+        for line in envelope.mails:
+            own = line.model_dump(include={"id", "toEmail", "status", "expiry", "version"}) | {"claim": line.claim}
+            yield row.model_copy(update=own | alone)
+    message, _ = parse_id(row.id)
+    for n in range(known, row.recipients):
+        id = encode_mail(message, n)
+        for mail in (await api.page(f"{query} id:{id}", limit=1)).rows:
+            yield mail.model_copy(update={"id": id} | alone)
 
 
 def _cells(row: Row, out: Out) -> list[object]:
@@ -135,7 +128,7 @@ def _cells(row: Row, out: Out) -> list[object]:
         claim = row.claim.who + (f" {row.claim.mails}/{row.matching}" if row.claim.mails != row.matching else "")
     score = "" if row.score is None else f"{row.score:.1f}"
     shown = size(row.size) if out.tty else row.size
-    at = out.when(row.timestamp)
+    at = out.when(row.timestamp, "%Y-%m-%d %H:%M")
     return [row.id, at, row.status, row.verdict, score, shown, claim, row.fromEmail, to, row.subject]
 
 

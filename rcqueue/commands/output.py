@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import compress
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rcqueue.safe_text import safe_text
@@ -19,10 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`width` in cells; 0: what is left of the line. A negative one aligns to the right."""
+    """`width` in cells; 0: a share of what is left of the line. A negative one aligns to the right.
+
+    `least`: on a terminal of fewer cells the column is not shown.
+    """
 
     title: str
     width: int
+    least: int = 0
 
 
 class Out:
@@ -46,12 +51,12 @@ class Out:
     def table(self, columns: Sequence[Column]) -> Table:
         return Table(self, columns)
 
-    def when(self, at: datetime | None) -> str:
-        """A time as its reader wants it: local to the second for a person, RFC 3339 UTC for a script."""
+    def when(self, at: datetime | None, form: str = "%Y-%m-%d %H:%M:%S") -> str:
+        """A time as its reader wants it: local in this `form` for a person, RFC 3339 UTC for a script."""
         if at is None:
             return ""
         if self.tty:
-            return at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+            return at.astimezone().strftime(form)
         return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def flush(self) -> None:
@@ -63,10 +68,13 @@ class Table:
 
     def __init__(self, out: Out, columns: Sequence[Column]) -> None:
         self._out = out
-        self._columns = columns
-        self._titles = out.tty
-        fixed = sum(abs(column.width) for column in columns) + 2 * (len(columns) - 1)
-        self._rest = max(shutil.get_terminal_size().columns - fixed, 10)
+        screen = shutil.get_terminal_size().columns
+        self._shown = [column.least <= screen for column in columns]
+        self._titles = [column.title for column in columns] if out.tty else []
+        widths = [column.width for column, shown in zip(columns, self._shown, strict=True) if shown]
+        left = screen - sum(map(abs, widths)) - 2 * (len(widths) - 1)
+        share = max(left // max(widths.count(0), 1), 8)
+        self._widths = [width or share for width in widths]
 
     def row(self, values: Iterable[object]) -> None:
         cells = [safe_text("" if value is None else str(value)) for value in values]
@@ -74,12 +82,12 @@ class Table:
             self._out.stream.write("\t".join(cells) + "\n")
             return
         if self._titles:
-            self._titles = False
-            self._put([column.title for column in self._columns])
+            self._put(self._titles)
+            self._titles = []
         self._put(cells)
 
     def _put(self, cells: Sequence[str]) -> None:
-        fitted = (fit(cell, column.width or self._rest) for cell, column in zip(cells, self._columns, strict=True))
+        fitted = map(fit, compress(cells, self._shown), self._widths)
         self._out.stream.write("  ".join(fitted).rstrip() + "\n")
 
 

@@ -29,7 +29,7 @@ _COLUMNS = (
     Column("WHO", 14),
     Column("ID", 16),
     Column("STATUS", 9),
-    Column("FROM", 28),
+    Column("FROM", 0, least=100),
     Column("SUBJECT", 0),
 )
 

@@ -189,7 +189,7 @@ class StandIn:
             lines = [json.dumps({"timestamp": 1665516666.609, "subject": one["subject"]}) for one in self.rows]
             return StreamingResponse(iter(line + "\n" for line in lines), media_type="application/x-ndjson")
         if path == "/import":
-            return {"id": hashlib.sha256(body).hexdigest()[:13].upper()}
+            return {"ids": [hashlib.sha256(body).hexdigest()[:13].upper()]}
         found = path.removeprefix("/mails/").split("/")
         known = next((one for one in self.rows if one["id"] == found[0][:13]), None)
         if path.startswith("/mails/") and known is not None:
