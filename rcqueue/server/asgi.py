@@ -14,7 +14,6 @@ from fastapi import FastAPI
 from sqlalchemy import Connection, func, select
 
 from rcqueue import __version__
-from rcqueue.model.access import Access
 from rcqueue.server.config import Config
 from rcqueue.server.delivery import Delivery
 from rcqueue.server.hub import Hub
@@ -25,7 +24,6 @@ from rcqueue.server.intake.smtp import SmtpIntake
 from rcqueue.server.marshal import Marshal, Terms
 from rcqueue.server.marshal.clockwork import Clockwork
 from rcqueue.server.marshal.customers import SetCustomers
-from rcqueue.server.marshal.once import Idempotency
 from rcqueue.server.reading.children import Readers
 from rcqueue.server.routes import acpi, acts, feed, imports, login, mails, meta, people, problem
 from rcqueue.server.routes.deps import Parts
@@ -96,25 +94,22 @@ class Server:
         terms = Terms(config.hold.expiry, config.hold.purge, config.hold.recall)
         self.hub, self.marshal = hub, Marshal(database, writer, clock, terms)
         stack.push_async_callback(self.marshal.close)
+        self.delivery = Delivery(self.marshal, config)
         self.identity = Identity(self.marshal)
         await self.marshal.do(SetCustomers(tuple((c.path, c.domains, c.claim_locks_body) for c in config.customer)))
         await hub.start()
         readers = Readers()
         stack.push_async_callback(readers.close)
         intake = Intake(self.marshal, config)
-        importer = Importer(intake)
-        self.delivery = Delivery(self.marshal, config)
+        importer = Importer(intake, config.smtp.size_limit, config.smtp.recipient_limit)
 
-        async def import_one(who: Access, raw: bytes, sender: str, rcpt: list[str], once: Idempotency | None) -> Any:
-            return await importer.message(who, raw, sender, rcpt, once)
-
-        parts = Parts(self.marshal, self.identity, hub, readers, import_one, __version__)
+        parts = Parts(self.marshal, self.identity, hub, readers, importer.import_message, __version__)
         await stack.enter_async_context(self._running(hub.run(), "hub"))
         await stack.enter_async_context(self._running(Clockwork(self.marshal).run(), "clockwork"))
         await self.delivery.start()
         stack.push_async_callback(self.delivery.stop)
         await self.marshal.resume_acts()
-        self.smtp = SmtpIntake(intake, config)
+        self.smtp = SmtpIntake(intake, config.smtp)
         await self.smtp.start()
         stack.push_async_callback(self.smtp.stop)
         await stack.enter_async_context(self._http(build_app(parts)))

@@ -26,7 +26,7 @@ def lapsed(connection: Connection, now: int) -> list[int]:
         t.claim.c.until <= now,
         t.claim.c.until.is_(None) & or_(t.session.c.lease <= now, t.session.c.ended.is_not(None)),
     )
-    query = select(t.claim.c.message.distinct()).join(t.session, t.session.c.id == t.claim.c.session).where(ended)
+    query = select(t.claim.c.message).distinct().join(t.session, t.session.c.id == t.claim.c.session).where(ended)
     return list(connection.execute(query.limit(CHUNK)).scalars())
 
 
