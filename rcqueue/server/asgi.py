@@ -34,6 +34,7 @@ from rcqueue.server.store.migrations import migrate
 from rcqueue.server.store.writer import Writer
 
 log = logging.getLogger(__name__)
+SEND_BUFFER = 256 << 10
 
 
 def build_app(parts: Parts) -> FastAPI:
@@ -132,6 +133,9 @@ class Server:
         http = self.config.http
         family = socket.AF_INET6 if ":" in http.listen.host else socket.AF_INET
         listener = socket.create_server((http.listen.host, http.listen.port), family=family, backlog=512)
+        # What a reader that takes nothing may keep waiting in the kernel; accepted sockets inherit it.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         settings = uvicorn.Config(
             app,
             log_config=None,
