@@ -265,11 +265,13 @@ class FrugalApp(App[Result]):
 
     def panic(self, *renderables: RenderableType) -> None:
         """End, with an error. What there is to show is not shown: it may quote mail."""
-        self._broken = True
+        first, self._broken = not self._broken, True
         if self.is_headless:  # a test, which should see it all
             super().panic(*renderables)
-        else:
-            self._close_messages_no_wait()
+            return
+        if first:
+            self._exit_renderables.append(describe(self._exception or RuntimeError()))
+        self._close_messages_no_wait()
 
     def _fatal_error(self) -> None:
         if self.is_headless:
@@ -284,8 +286,6 @@ class FrugalApp(App[Result]):
             return
         messages = [message for message in self._exit_renderables if isinstance(message, str)]
         self._exit_renderables.clear()
-        if self._broken:
-            messages = [describe(self._exception or RuntimeError())]
         with suppress(OSError):  # the terminal may be gone
             for message in messages:
                 print(safe_text(message), file=sys.__stderr__, flush=True)

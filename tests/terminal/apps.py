@@ -182,7 +182,7 @@ def applications(base: type[App[Any]]) -> dict[str, type[App[Any]]]:
             assert self._driver is not None
             for _, text in PAYLOADS:
                 self._driver.write(text)
-            self.set_timer(1.0, lambda: self.notify("all shown", title="end"))
+            self.set_timer(0.6, lambda: self.notify("all shown", title="end"))
 
     class Crash(base):  # type: ignore[misc,valid-type]
         """Breaks in a way that quotes mail: by a key "a" in a handler, "w" in a worker, "r" with a Rich error,
@@ -214,7 +214,12 @@ def applications(base: type[App[Any]]) -> dict[str, type[App[Any]]]:
         async def fail(self) -> None:
             raise ValueError(SECRET)
 
-    return {kind.__name__.lower(): kind for kind in (Queue, Busy, Mixed, Hostile, Crash)}
+    class Unstyled(base):  # type: ignore[misc,valid-type]
+        """Breaks before there is a driver."""
+
+        CSS_PATH = "there-is-none.tcss"
+
+    return {kind.__name__.lower(): kind for kind in (Queue, Busy, Mixed, Hostile, Crash, Unstyled)}
 
 
 SECRET = "body text \x1b]52;c;aGlqYWNr\x07 \x9b31m \u202e"

@@ -34,6 +34,13 @@ def test_a_fatal_error_is_one_line_and_a_status(key: str, kind: str) -> None:
         assert find_foreign_controls(bytes(pty.recorded).removesuffix(b"\r\n")) == []
 
 
+def test_an_error_before_anything_is_drawn() -> None:
+    with run("unstyled") as pty:
+        assert pty.wait_for_end() == 1
+        assert pty.recorded.startswith(b"rcqueue: stopped by an internal error: ")
+        assert pty.recorded.count(b"\n") == 1
+
+
 def test_a_task_that_failed_unseen_says_where_not_what() -> None:
     with run("crash") as pty:
         pty.wait_for("ready")
@@ -60,8 +67,7 @@ def test_a_signal_restores_the_terminal(number: signal.Signals) -> None:
         assert NORMAL_SCREEN in pty.recorded
 
 
-@pytest.mark.parametrize("kind", ["queue", "busy"])
-@pytest.mark.parametrize("ignored", [False, True], ids=["SIGHUP", "SIGHUP ignored"])
+@pytest.mark.parametrize(("kind", "ignored"), [("queue", True), ("busy", True), ("queue", False)])
 def test_the_terminal_is_lost(kind: str, ignored: bool) -> None:
     """(With SIGHUP ignored, as under nohup, plain Textual runs at full speed for ever.)"""
 

@@ -44,7 +44,7 @@ def test_there_are_payloads() -> None:
     assert len(COMMANDS) >= 25
 
 
-@pytest.mark.parametrize("env", [{}, {"RCQUEUE_PLAIN": "1"}, {"COLORTERM": "", "TERM": "tmux-256color"}], ids=str)
+@pytest.mark.parametrize("env", [{}, {"RCQUEUE_PLAIN": "1", "COLORTERM": "", "TERM": "tmux-256color"}], ids=str)
 def test_nothing_hostile_reaches_the_terminal(env: dict[str, str]) -> None:
     recorded = record(env=env)
     assert find_foreign_controls(recorded) == []
