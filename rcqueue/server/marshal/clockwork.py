@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from sqlalchemy import Connection, delete, func, or_, select
+from sqlalchemy import Connection, delete, or_, select
 
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.rows import Needs, Rows
@@ -35,27 +35,14 @@ def expired(connection: Connection, now: int) -> list[int]:
     return list(dict.fromkeys(connection.execute(query.order_by(t.mail.c.expiry).limit(CHUNK)).scalars()))
 
 
-def purgeable(connection: Connection, before: int) -> tuple[list[int], list[tuple[str, bytes]]]:
-    """Messages whose mails all ended before `before`, and the blobs of theirs that other messages still need."""
+def purgeable(connection: Connection, before: int) -> list[int]:
+    """Messages whose mails all ended before `before`."""
     old = select(t.mail.c.message).where(t.mail.c.ended <= before).distinct()
     live = select(t.mail.c.message).where(
         t.mail.c.message == t.message.c.id, or_(t.mail.c.ended.is_(None), t.mail.c.ended > before)
     )
-    query = select(t.message.c.id, t.message.c.customer, t.message.c.sha256).where(
-        t.message.c.id.in_(old), t.message.c.purged.is_(None), ~live.exists()
-    )
-    rows = connection.execute(query.limit(CHUNK)).all()
-    kept = []
-    for row in rows:
-        others = select(func.count()).where(
-            t.message.c.customer == row.customer,
-            t.message.c.sha256 == row.sha256,
-            t.message.c.purged.is_(None),
-            t.message.c.id.not_in([r.id for r in rows]),
-        )
-        if connection.execute(others).scalar_one():
-            kept.append((row.customer, row.sha256))
-    return [row.id for row in rows], kept
+    query = select(t.message.c.id).where(t.message.c.id.in_(old), t.message.c.purged.is_(None), ~live.exists())
+    return list(connection.execute(query.limit(CHUNK)).scalars())
 
 
 class ForgetKeys:
@@ -102,9 +89,8 @@ class Clockwork:
     async def purge(self) -> None:
         marshal = self._marshal
         now, after = marshal.clock.now(), marshal.terms.purge
-        while True:
-            found, kept = await marshal.database.read(purgeable, now - after)
-            if not found or not await marshal.do(Purge(frozenset(found), after, frozenset(kept))):
+        while found := await marshal.database.read(purgeable, now - after):
+            if not await marshal.do(Purge(frozenset(found), after)):
                 return
 
     async def _each(

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy import Delete, delete, exists
+
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.journal import Draft
 from rcqueue.server.store.rows import Needs, Rows
@@ -74,7 +76,6 @@ class Purge(_OnMessages):
     """The bytes of messages go whose mails have all ended at least `after` microseconds ago. Entries stay."""
 
     after: int
-    kept_blobs: frozenset[tuple[str, bytes]]  # that another message, not in this purge, still needs
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
         decision = Decision(answer=0)
@@ -85,10 +86,16 @@ class Purge(_OnMessages):
             if not all(m["status"] in ENDED and m["ended"] <= now - self.after for m in mails):
                 continue
             rows.put(t.message, (message,), {"purged": now})
-            blob = (row["customer"], row["sha256"])
-            if blob not in self.kept_blobs:
-                rows.erase(t.blob, {"customer": blob[0], "sha256": blob[1]})
-            rows.erase(t.message_detail, {"message": message})
+            rows.sweep(_unless_needed(row["customer"], row["sha256"]))
+            rows.sweep(delete(t.message_detail).where(t.message_detail.c.message == message))
             decision.entries.append(Draft("mail.purge", customer=row["customer"], queue=row["queue"], message=message))
             decision.answer += 1
         return decision
+
+
+def _unless_needed(customer: str, sha256: bytes) -> Delete:
+    """Erases bytes that no message needs. Whether one does is looked up after all else of the batch is written: the
+    same bytes may have arrived again a moment ago, in this very batch."""
+    blob, message = t.blob.c, t.message.c
+    needed = exists().where(message.customer == customer, message.sha256 == sha256, message.purged.is_(None))
+    return delete(t.blob).where(blob.customer == customer, blob.sha256 == sha256, ~needed)

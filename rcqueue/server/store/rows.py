@@ -58,7 +58,6 @@ class Rows:
     loaded: dict[tuple[str, Key], RowDict | None] = field(default_factory=dict)  # as they were, of those changed
     appended: dict[str, list[RowDict]] = field(default_factory=lambda: defaultdict(list))
     tallies: dict[tuple[str, str, str], int] = field(default_factory=lambda: defaultdict(int))
-    erased: list[tuple[str, RowDict]] = field(default_factory=list)
     sweeps: list[Any] = field(default_factory=list)
     undo: list[Any] = field(default_factory=list)
 
@@ -113,13 +112,8 @@ class Rows:
         self.appended[table.name].append(values)
         self.undo.append(self.appended[table.name].pop)
 
-    def erase(self, table: Table, where: RowDict) -> None:
-        """Deletes a row that no operation of this batch reads."""
-        self.erased.append((table.name, where))
-        self.undo.append(self.erased.pop)
-
     def sweep(self, statement: Any) -> None:
-        """A statement on rows that no operation reads."""
+        """A statement on rows that no operation reads. It is executed after all else of the batch is written."""
         self.sweeps.append(statement)
         self.undo.append(self.sweeps.pop)
 
@@ -259,9 +253,6 @@ class Rows:
         for name, rows in deletes.items():
             table = t.metadata.tables[name]
             connection.execute(delete(table).where(*_by_key(table)), rows)
-        for name, where in self.erased:
-            table = t.metadata.tables[name]
-            connection.execute(delete(table).where(*(table.c[c] == v for c, v in where.items())))
         for statement in self.sweeps:
             connection.execute(statement)
         tallies = [
