@@ -5,16 +5,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from rcqueue.app import Network, Start
+from rcqueue.client.api import Login, Person, QueryCounts
+from rcqueue.client.feed import Connected, Entries, Event
+from rcqueue.client.http import ApiProblem, Unreachable
 from rcqueue.client.outcome import sort_key
+from rcqueue.model.access import ROLES
+from rcqueue.model.act import ActAnswer, ActBody, ActProgress, ActRequest, MailResult
 from rcqueue.model.fields import Facts, MailFacts
 from rcqueue.model.ids import encode_mail, encode_message, new_message_id
-from rcqueue.model.journal import Entry, MailChange
-from rcqueue.model.mail import Page, Row, RowClaim, Status, VerdictKind, to_us
+from rcqueue.model.journal import Entry, Hello, History, MailChange
+from rcqueue.model.mail import (
+    Envelope,
+    HeaderField,
+    Headers,
+    MailLine,
+    Page,
+    Part,
+    Receipt,
+    ReceiptDetail,
+    RoleGrant,
+    Row,
+    RowClaim,
+    RuleHit,
+    Status,
+    Summary,
+    Text,
+    VerdictDetail,
+    VerdictKind,
+    Whoami,
+    to_us,
+)
 from rcqueue.model.query import Query, matching, parse
 
 NOW = datetime(2026, 3, 14, 3, 0, tzinfo=UTC)
@@ -189,3 +216,269 @@ class Store:
     def _cursor(self, key: Any) -> str:
         self._cursors[repr(key)] = key
         return repr(key)
+
+
+class FakeApi:
+    """The calls of one person's session, on a `Store`. `refuse` makes the next call of that name fail."""
+
+    def __init__(self, store: Store, name: str, roles: list[RoleGrant]) -> None:
+        self.store, self.name, self.roles = store, name, roles
+        self.token = "token"
+        self.locks: list[str] = []
+        self.down = False
+        self.calls: list[tuple[Any, ...]] = []
+        self.acts_made: dict[str, tuple[ActRequest, ActProgress, list[tuple[Message, int]]]] = {}
+        self.step: int | None = None  #: mails of an act done between two looks at it; None: all
+
+    def _call(self, *what: Any) -> None:
+        if self.down:
+            raise Unreachable("http://mail.example", "connection refused")
+        self.calls.append(what)
+
+    async def login(self, name: str, password: str, kind: str, label: str = "") -> Login:
+        self._call("login", name, kind)
+        if password != "secret":
+            raise ApiProblem("unauthorized", 401, "Not signed in", "name or password is wrong")
+        return Login(token="token", ends=NOW + timedelta(hours=12), whoami=await self.whoami())
+
+    async def logout(self) -> None:
+        self._call("logout")
+
+    async def close(self) -> None:
+        pass
+
+    async def whoami(self) -> Whoami:
+        self._call("whoami")
+        rights = {right for role in self.roles for right in ROLES[role.role].rights}
+        return Whoami(
+            name=self.name,
+            session=f"s-{self.name}",
+            roles=self.roles,
+            locks=self.locks,
+            rights=sorted(rights),
+            classes=[],
+            customers=["all"],
+            api=1,
+            server="test",
+            journal="J",
+        )
+
+    async def page(self, query: str = "", sort: str = "-time", *, limit: int = 100, **where: Any) -> Page:
+        self._call("page", query, sort, where)
+        return self.store.page(query, sort, limit, self.name, **where)
+
+    async def rows(self, ids: Iterable[str], query: str = "") -> Page:
+        self._call("rows", tuple(ids), query)
+        return self.store.rows(ids, query, self.name)
+
+    async def counts(self, query: str | None = None) -> QueryCounts:
+        self._call("counts", query)
+        status: dict[str, int] = {}
+        for message in self.store.messages.values():
+            for mail in message.mails:
+                status[mail.status] = status.get(mail.status, 0) + 1
+        if query is None:
+            return QueryCounts(seq=self.store.seq, status=status)
+        asked = parse(query, me=self.name)
+        others: dict[str, int] = {}
+        for message in self.store.messages.values():
+            for mail in self.store.matching(asked.without_status(), message):
+                if mail.status not in asked.statuses:
+                    others[mail.status] = others.get(mail.status, 0) + 1
+        found = sum(len(self.store.matching(asked, m)) for m in self.store.messages.values())
+        return QueryCounts(seq=self.store.seq, status=status, matching=found, others=others)
+
+    async def summary(self, id: str, query: str | None = None) -> Summary:
+        self._call("summary", id)
+        m = self.store.messages[id]
+        fields = [
+            ("From", m.sender),
+            ("To", m.mails[0].to),
+            ("Subject", m.subject),
+            ("Date", "Sat, 14 Mar 2026 03:00:00 +0000"),
+        ]
+        points = [RuleHit(name=n, points=3.5 - i, description="Bayes says spam") for i, n in enumerate(m.rules)]
+        return Summary(
+            row=m.row(m.mails),
+            headers=Headers(id=id, fields=[HeaderField(name=n, value=v) for n, v in fields], withheld=2),
+            verdict=VerdictDetail(id=id, verdict=m.verdict, score=m.score, required=5.0, reason="score", rules=points),
+        )
+
+    async def part(self, id: str, part: str) -> Any:
+        self._call("part", id, str(part))
+        m = self.store.messages[id]
+        match Part(part):
+            case Part.RECEIPT:
+                received = Receipt(
+                    at=m.at,
+                    client="203.0.113.7",
+                    port=40112,
+                    helo="mail.acrne.example",
+                    protocol="ESMTPS",
+                    tls="TLSv1.3",
+                    sender=m.sender,
+                    recipients=[mail.to for mail in m.mails],
+                    size=m.size,
+                    authentication=["mx.acme.example; spf=fail smtp.mailfrom=acrne.example; dkim=none; dmarc=fail"],
+                )
+                return ReceiptDetail(id=id, receipt=received)
+            case Part.HISTORY:
+                return History(id=id, entries=[e for e in self.store.journal if e.message == id])
+            case Part.TEXT:
+                return Text(id=id, text="Dear customer,\n\nyour password expires today.")
+            case Part.ENVELOPE:
+                lines = [
+                    MailLine(
+                        id=encode_mail(m.number, n), toEmail=x.to, status=x.status, expiry=m.expiry, version=x.version
+                    )
+                    for n, x in enumerate(m.mails)
+                ]
+                return Envelope(id=id, sender=m.sender, mails=lines)
+        raise AssertionError(part)
+
+    async def act(self, id: str, verb: str, body: ActBody | None = None, *, key: str | None = None) -> ActAnswer:
+        body = body or ActBody()
+        self._call("act", id, verb, body)
+        message = self.store.messages[id[:13]]
+        which = [n for n in range(len(message.mails)) if len(id) == 13 or encode_mail(message.number, n) == id]
+        held = [m.claim for n, m in enumerate(message.mails) if n in which and m.claim not in (None, self.name)]
+        if held and verb != "takeover":
+            raise ApiProblem("claimed", 409, "Claimed", f"{held[0]} holds it", {"by": held[0]})
+        if body.as_of is not None and any(message.mails[n].version > body.as_of for n in which):
+            raise ApiProblem("changed", 409, "Changed", "it changed")
+        entry = self._do(verb, message, which, body.note)
+        until = self.store.now + timedelta(seconds=10) if verb == "release" else None
+        results = [MailResult(id=encode_mail(message.number, n), result="done") for n in which]
+        return ActAnswer(seq=entry.seq, fence=entry.seq, done=len(which), results=results, recall_until=until)
+
+    def _do(self, verb: str, message: Message, which: list[int], note: str = "") -> Entry:
+        to: dict[str, Any] = {
+            "claim": {"claim": self.name},
+            "takeover": {"claim": self.name},
+            "unclaim": {"claim": None},
+            "release": {"status": Status.RELEASING, "claim": None},
+            "recall": {"status": Status.ONHOLD},
+            "delete": {"status": Status.DELETED, "claim": None},
+            "restore": {"status": Status.ONHOLD},
+        }.get(verb, {})
+        return self.store.change(f"mail.{verb}", self.name, message, which, **to)
+
+    async def store_act(self, request: ActRequest, *, key: str | None = None) -> ActProgress:
+        self._call("store_act", request)
+        if request.ids is not None:
+            chosen = [
+                (self.store.messages[i], n) for i in request.ids for n in range(len(self.store.messages[i].mails))
+            ]
+        else:
+            asked = parse(request.query or "", me=self.name)
+            chosen = [
+                (m, m.mails.index(mail)) for m in self.store.messages.values() for mail in self.store.matching(asked, m)
+            ]
+        act = ActProgress(
+            id=f"A{len(self.acts_made)}",
+            verb=request.verb,
+            state="stored",
+            as_of=self.store.seq,
+            count=len(chosen),
+            who=self.name,
+            created=NOW,
+        )
+        self.acts_made[act.id] = (request, act, chosen)
+        return act.model_copy()
+
+    async def confirm_act(self, id: str, expect: int, *, key: str | None = None) -> ActProgress:
+        self._call("confirm_act", id, expect)
+        self.acts_made[id][1].state = "running"
+        return await self.act_progress(id)
+
+    async def act_progress(self, id: str) -> ActProgress:
+        request, act, chosen = self.acts_made[id]
+        for message, n in chosen[act.tried : None if self.step is None else act.tried + self.step]:
+            if act.state != "running":
+                break
+            act.tried += 1
+            result = "done" if message.mails[n].claim in (None, self.name) else "claimed"
+            act.results[result] = act.results.get(result, 0) + 1
+            if result == "done":
+                act.done += 1
+                self._do(request.verb, message, [n])
+        if act.state == "running" and act.tried == act.count:
+            act.state = "done"
+        return act.model_copy(deep=True)
+
+    async def stop_act(self, id: str) -> ActProgress:
+        self._call("stop_act", id)
+        self.acts_made[id][1].state = "stopped"
+        return self.acts_made[id][1].model_copy()
+
+    async def acts(self) -> list[ActProgress]:
+        return [act for _, act, _ in self.acts_made.values()]
+
+    async def people(self) -> list[Person]:
+        self._call("people")
+        return [
+            Person(name="anna", roles=[RoleGrant(role="admin", customer="all")], sessions=1),
+            Person(name="bob", roles=[RoleGrant(role="operator", customer="acme")], sessions=2),
+            Person(name="carol", roles=[RoleGrant(role="blind", customer="all")], locks=["bodies"]),
+        ]
+
+    def __getattr__(self, name: str) -> Any:
+        """The calls about people: noted, and done."""
+        if not name.endswith(("_person", "_role", "_password")):
+            raise AttributeError(name)
+
+        async def call(*arguments: Any) -> None:
+            self._call(name, *arguments)
+
+        return call
+
+
+class FakeFeed:
+    """The journal of a `Store` as it grows; `events_now` puts any other event in between."""
+
+    def __init__(self, store: Store, since: int | None) -> None:
+        self.store = store
+        self.seq = store.seq if since is None else since
+        self.presence: list[tuple[str | None, str]] = []
+        self.events_now: asyncio.Queue[Event] = asyncio.Queue()
+        self.held_up = False
+
+    async def events(self) -> AsyncIterator[Event]:
+        yield Connected(Hello(api=1, server="test", journal="J"))
+        while True:
+            while not self.events_now.empty():
+                yield self.events_now.get_nowait()
+            if not self.held_up and self.store.seq > self.seq:
+                entries = self.store.journal[self.seq :]
+                first, self.seq = self.seq + 1, self.store.seq
+                yield Entries(first, self.seq, entries)
+            await asyncio.sleep(0.005)
+
+    async def send_presence(self, message: str | None, pane: str = "") -> None:
+        self.presence.append((message, pane))
+
+    async def close(self) -> None:
+        pass
+
+
+class FakeNetwork(Network):
+    """What a terminal in a test talks to. `api_of` and `feed_of` are the ones that it made."""
+
+    def __init__(self, store: Store, name: str = "anna", role: str = "admin") -> None:
+        self.store = store
+        self.made = FakeApi(store, name, [RoleGrant(role=role, customer="all")])
+        self.feeds: list[FakeFeed] = []
+        self.idle: Callable[[], float] = lambda: 0.0
+
+    async def load(self) -> None:
+        pass
+
+    def api(self, start: Start) -> Any:
+        return self.made
+
+    def feed(
+        self, start: Start, token: str | None, since: int | None, journal: str | None, idle: Callable[[], float]
+    ) -> Any:
+        self.idle = idle
+        self.feeds.append(FakeFeed(self.store, since))
+        return self.feeds[-1]

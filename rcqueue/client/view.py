@@ -90,6 +90,7 @@ class View(Window):
         """Another filter or order: a new list, from its top. Marks are dropped."""
         self.matches, self.sort = matches, sort
         self.replace([], None, None)
+        self.all_marked = False
         self._restart(Goto("first"))
         for pending in (self.marks, self._fresh, self._ask, self._candidates):
             pending.clear()

@@ -45,6 +45,7 @@ class Window:
     height: int = 10
     cursor: str | None = None  #: id of the row under the cursor
     marks: dict[str, None] = field(default_factory=dict)  #: ids marked, in the order of marking
+    all_marked: bool = False  #: every mail of the list is, also those that are not held
     lines: list[Line] = field(default_factory=list)
     index: dict[str, Line] = field(default_factory=dict)
     first: int = 0  #: index of the first row in view
@@ -77,6 +78,7 @@ class Window:
 
     def mark(self) -> None:
         """Marks the row under the cursor, or unmarks it."""
+        self.all_marked = False
         line = self.current
         if line is None or line.gone:
             return
@@ -86,7 +88,12 @@ class Window:
             self.marks[line.id] = None
         self.touch(line)
 
+    def mark_all(self) -> None:
+        self.unmark()
+        self.all_marked = True
+
     def unmark(self) -> None:
+        self.all_marked = False
         for line in map(self.index.get, self.marks):
             if line is not None:
                 self.touch(line)

@@ -41,6 +41,7 @@ class Action:
 
 _HELD = ("ONHOLD",)
 _Q = ("queue", "message")
+_LISTS = ("queue", "message", "people", "acts", "audit", "help", "demo")
 
 ACTIONS: tuple[Action, ...] = (
     # -- acts on mail
@@ -109,7 +110,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("mail.show", "open the mail", "enter", ("queue",), Right.VIEW, footer="open", cli="show"),
     Action("mail.body", "read the body (goes on record)", "b", _Q, Right.VIEW, footer="body", cli="show"),
     Action("act.list", "acts on many: progress", "A", ("queue",), Right.VIEW, cli="acts"),
-    Action("act.stop", "stop the act that is running", "ctrl+x", ("queue",), Right.VIEW, cli="acts"),
+    Action(
+        "act.stop", "stop the act that is running", "ctrl+x", ("queue", "acts"), Right.VIEW, footer="stop", cli="acts"
+    ),
     # -- people
     Action("people.list", "people and their roles", "P", ("queue",), Right.ADMINISTER, cli="people list"),
     Action("people.create", "create an account", "a", ("people",), Right.ADMINISTER, footer="add", cli="people create"),
@@ -149,25 +152,31 @@ ACTIONS: tuple[Action, ...] = (
     Action("people.disable", "disable an account", "D", ("people",), Right.ADMINISTER, True, cli="people disable"),
     Action("people.enable", "enable an account", "E", ("people",), Right.ADMINISTER, True, cli="people enable"),
     Action(
-        "people.password", "set a person's password", None, ("people",), Right.ADMINISTER, True, cli="people password"
+        "people.password", "set a person's password", "w", ("people",), Right.ADMINISTER, True, cli="people password"
     ),
     Action("audit.list", "the audit log", None, ("queue",), Right.AUDIT, cli="audit list"),
     # -- the view
-    Action("view.down", "next mail", "j,down"),
-    Action("view.up", "previous mail", "k,up"),
-    Action("view.page_down", "page down", "pagedown,ctrl+f,space"),
-    Action("view.page_up", "page up", "pageup,ctrl+b"),
-    Action("view.top", "newest mail, and the new ones", "g,home"),
-    Action("view.bottom", "oldest mail", "G,end"),
+    Action("view.down", "next mail, next line", "j,down", _LISTS),
+    Action("view.up", "previous mail, previous line", "k,up", _LISTS),
+    Action("view.page_down", "page down", "pagedown,ctrl+f,space", _LISTS),
+    Action("view.page_up", "page up", "pageup,ctrl+b", _LISTS),
+    Action("view.top", "newest mail, and the new ones", "g,home", tuple(c for c in _LISTS if c != "people")),
+    Action("view.bottom", "oldest mail", "G,end", _LISTS),
+    Action("view.next", "open the next mail", "J", ("message",), footer="next mail"),
+    Action("view.previous", "open the mail before", "K", ("message",)),
     Action("view.select", "mark or unmark this mail", "v", footer="mark"),
+    Action("view.select_all", "mark all that match the filter", "asterisk"),
     Action("view.select_none", "drop all marks", "V"),
     Action("view.pane_next", "next pane", "tab", _Q, footer="pane"),
     Action("view.pane_previous", "previous pane", "shift+tab", _Q),
+    Action("view.pane_down", "pane: down", "right_square_bracket"),
+    Action("view.pane_up", "pane: up", "left_square_bracket"),
     Action("view.panes", "panes below, or the table alone", "p"),
     Action("view.unfold", "show each recipient", "e", _Q),
+    Action("view.others", "show what matches in any status", "S"),
     Action("view.sort", "sort by the next column", "o"),
     Action("view.jump", "jump to a time or an id", "ctrl+g"),
-    Action("view.back", "back", "escape,q", ("message", "people", "acts", "help", "demo")),
+    Action("view.back", "back", "escape,q", ("message", "people", "acts", "audit", "help", "demo"), footer="back"),
     Action("view.redraw", "draw the screen anew", "ctrl+l", ("app",)),
     Action("view.help", "help: every key that works here", "question_mark", ("app",), footer="help"),
     Action("view.palette", "find any command by its name", "ctrl+p", ("app",), footer="commands"),

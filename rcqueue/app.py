@@ -1,0 +1,320 @@
+"""The terminal application: who is signed in, which screen is up, where answers are said.
+
+The frame is painted before anything that talks to a server is loaded: `Network.load` brings in httpx, websockets and
+pydantic after the first paint, and only what runs after it imports the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from textual import events
+from textual.app import SystemCommand
+from textual.binding import BindingType
+from textual.command import Provider
+from textual.screen import Screen
+
+from rcqueue import theme
+from rcqueue.screens.queue import QueueScreen
+from rcqueue.terminal.driver import FrugalApp
+from rcqueue.widgets.keymap import bindings
+from rcqueue.widgets.line import Piece
+
+if TYPE_CHECKING:
+    from rcqueue.client.api import Api
+    from rcqueue.client.desk import Desk
+    from rcqueue.client.feed import Feed
+    from rcqueue.client.session import Profile
+
+_Answer = TypeVar("_Answer")
+_FLASH = {"": 8.0, "warn": 12.0, "bad": 20.0}  # seconds that an answer stands, by how grave it is
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAccount:
+    name: str
+    role: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class DemoInfo:
+    """What the page "Demo" shows: the server's URL, where mail goes in and out, and who can sign in."""
+
+    http: str
+    smtp: str
+    next_hop: str
+    accounts: tuple[DemoAccount, ...]
+
+
+@dataclass(slots=True)
+class Start:
+    """How the terminal starts: where, and as whom. Without a server, or a way to sign in, it asks."""
+
+    profile: Profile | None = None
+    server: str = ""
+    user: str = ""
+    password: str = field(default="", repr=False)
+    token: str | None = field(default=None, repr=False)
+    queue: str = "main"
+    theme: str = theme.DEFAULT
+    filter: str = ""
+    demo: DemoInfo | None = None
+
+    def __post_init__(self) -> None:
+        if self.profile is not None:
+            self.server = self.server or self.profile.server
+            self.user = self.user or self.profile.user or ""
+
+
+class Network:
+    """Makes what talks to a server. A test gives another one, in the same process."""
+
+    async def load(self) -> None:
+        await asyncio.to_thread(lambda: [import_module(f"rcqueue.client.{name}") for name in ("api", "feed")])
+
+    def api(self, start: Start) -> Api:
+        from rcqueue.client.api import Api
+
+        profile = start.profile
+        return Api(
+            start.server,
+            start.token,
+            ca=profile.ca if profile else None,
+            proxy=profile.proxy if profile else None,
+        )
+
+    def feed(
+        self, start: Start, token: str | None, since: int | None, journal: str | None, idle: Callable[[], float]
+    ) -> Feed:
+        from rcqueue.client.feed import Feed
+
+        profile = start.profile
+        return Feed(
+            start.server,
+            token,
+            queue=start.queue,
+            ca=profile.ca if profile else None,
+            proxy=profile.proxy if profile else None,
+            since=since,
+            journal=journal,
+            idle=idle,
+        )
+
+
+class RcqueueApp(FrugalApp[None]):
+    CSS = """
+    Screen { background: $queue-background; color: $queue-text; layers: base; }
+    """
+    TITLE = "rcqueue"
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("app", action="app.do")]
+    ENABLE_COMMAND_PALETTE = True
+
+    def __init__(
+        self,
+        start: Start,
+        network: Network | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Raises ThemeError."""
+        self.start, self.network, self.clock = start, network or Network(), clock
+        self._defaults = theme.load(theme.DEFAULT, [theme.packaged()]).variables
+        super().__init__()
+        chosen = theme.load(start.theme)
+        self.register_theme(chosen)
+        self.theme = chosen.name
+        self.state = "starting"  #: what the first line says until there is a queue
+        self.api: Api | None = None
+        self.desk: Desk | None = None
+        self.queue = QueueScreen()
+        self._signed_in_here = False
+        self._last_key = time.monotonic()
+        self._flash: tuple[str, str, float, datetime | None] | None = None  # text, style, until, countdown
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return self._defaults
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        return ()  # the palette's come from the registry
+
+    @staticmethod
+    def _palette() -> type[Provider]:
+        from rcqueue.screens.commands import RegistryCommands
+
+        return RegistryCommands
+
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_palette}
+
+    # -- signing in and out -----------------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        self.push_screen(self.queue)
+        self.call_after_refresh(lambda: self.work(self._begin()))
+
+    async def _begin(self) -> None:
+        await self.network.load()
+        start = self.start
+        if start.server and start.token:
+            why = await self.sign_in()
+        elif start.server and start.user and start.password:
+            why = await self.sign_in(start.user, start.password)
+        else:
+            why = ""
+        if self.desk is None:
+            self._ask_who(why)
+
+    def _ask_who(self, why: str) -> None:
+        from rcqueue.screens.login import LoginScreen
+
+        self.state = "not signed in"
+        self.queue.changed()
+        self.push_screen(LoginScreen(self.start, why))
+
+    async def sign_in(self, user: str = "", password: str = "") -> str:
+        """Signs in at `start.server`, with the token of `start` when no user is named; returns why not, or ""."""
+        from rcqueue.client.desk import Desk
+        from rcqueue.client.http import ApiProblem, Unreachable
+        from rcqueue.client.session import SessionError
+
+        self.state = "signing in"
+        self.queue.changed()
+        try:
+            api = self.network.api(self.start)
+        except SessionError as error:
+            return str(error)
+        try:
+            if user:
+                label = f"terminal on {socket.gethostname()}"
+                whoami = (await api.login(user, password, "terminal", label)).whoami
+                self._signed_in_here = True
+            else:
+                whoami = await api.whoami()
+        except (ApiProblem, Unreachable) as error:
+            await api.close()
+            return str(error)
+        self.api = api
+        self.desk = Desk(
+            api,
+            lambda since, journal: self.network.feed(self.start, api.token, since, journal, self.idle),
+            whoami,
+            self.queue.view,
+            spawn=self.work,
+            changed=self.queue.changed,
+            clock=self.clock,
+        )
+        self.queue.attach(self.desk)
+        if whoami.warning:
+            self.flash(whoami.warning, "warn")
+        return ""
+
+    async def action_quit(self) -> None:
+        """Signing out gives the claims back at once; a token that `rcqueue login` left stays good."""
+        if self.desk is not None:
+            await self.desk.close()
+        if self.api is not None and self._signed_in_here:
+            try:
+                await asyncio.wait_for(self.api.logout(), 3)
+            except Exception as error:
+                self.log(f"signing out: {type(error).__name__}")  # the lease ends by itself
+        self.exit()
+
+    # -- keys -------------------------------------------------------------------------------------------------------
+
+    def idle(self) -> float:
+        """Seconds since the last key."""
+        return time.monotonic() - self._last_key
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key):
+            self._last_key = time.monotonic()
+        await super().on_event(event)
+
+    async def action_do(self, name: str) -> None:
+        self.open(name)
+
+    def action_help_quit(self) -> None:
+        self.flash("^q signs out and quits")
+
+    def open(self, name: str) -> None:
+        """Does an action of the registry that is not an act on mail."""
+        match name:
+            case "view.palette":
+                self.action_command_palette()
+            case "view.redraw":
+                self.action_redraw()
+            case "view.theme":
+                self._next_theme()
+            case "view.quit":
+                self.work(self.action_quit())
+            case _:
+                from rcqueue.screens import pages
+
+                pages.open(self, name)
+
+    def _next_theme(self) -> None:
+        names = theme.names()
+        now = self.theme.removeprefix("rcqueue-")
+        try:
+            chosen = theme.load(names[(names.index(now) + 1) % len(names)] if now in names else theme.DEFAULT)
+        except theme.ThemeError as error:
+            self.flash(str(error), "bad")
+            return
+        self.register_theme(chosen)
+        self.theme = chosen.name
+        self.flash(f"theme: {self.theme.removeprefix('rcqueue-')}")
+
+    # -- answers ----------------------------------------------------------------------------------------------------
+
+    def flash(self, text: str, style: str = "", *, countdown: datetime | None = None) -> None:
+        """Says an answer in the one place for it. With `countdown`: until when `u` recalls it."""
+        self._flash = (text, style, time.monotonic() + _FLASH[style], countdown)
+        self._changed()
+
+    def flash_pieces(self) -> list[Piece]:
+        if self._flash is None:
+            return []
+        text, style, until, countdown = self._flash
+        if countdown is not None:
+            left = (countdown - self.clock()).total_seconds()
+            if left > 0:
+                return [(f" {text}, recall with u, {left:.0f} s", style)]
+        if time.monotonic() > until:
+            self._flash = None
+            return []
+        return [(f" {text}", style)]
+
+    def _changed(self) -> None:
+        screen = self.screen
+        if (changed := getattr(screen, "changed", None)) is not None:
+            changed()
+
+    def work(self, what: Coroutine[Any, Any, None]) -> None:
+        """Runs a coroutine beside the screens; should it break, so does the application, in one line."""
+        self.run_worker(what, exit_on_error=True)
+
+    async def call(self, answer: Awaitable[_Answer], *, quiet: bool = False) -> _Answer | None:
+        """The server's answer; None, and said in the flash line (unless `quiet`), when it refuses or is not there."""
+        from rcqueue.client.http import ApiProblem, Unreachable
+
+        try:
+            return await answer
+        except (ApiProblem, Unreachable) as error:
+            if not quiet:
+                self.flash(str(error), "bad")
+            return None
+
+    def came(self, messages: set[str]) -> None:
+        """The feed spoke of these messages: the screen on top may show one of them."""
+        if self.screen is not self.queue and (came := getattr(self.screen, "came", None)) is not None:
+            came(messages)
+
+    def rights_changed(self) -> None:
+        if self.screen is not self.queue and (changed := getattr(self.screen, "rights_changed", None)) is not None:
+            changed()

@@ -1,0 +1,264 @@
+"""Acts on mail, from a key to the answer: one mail at once, many by count. Shared by the screens that show mail.
+
+What a key acts on is fixed when it is pressed: the id of the row under the cursor, and the sequence that its painted
+row was true at. Nothing that arrives while a question is open changes that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from rcqueue.model.actions import Action, named
+from rcqueue.widgets import keymap
+from rcqueue.widgets.text import age, plural
+
+from . import phrases
+from .dialogs import Ask, exactly, some
+
+if TYPE_CHECKING:
+    from rcqueue.app import RcqueueApp
+    from rcqueue.client.desk import Desk
+    from rcqueue.model.act import ActBody, ActProgress
+    from rcqueue.model.mail import Row
+
+_POLL = 0.3  # seconds between looks at an act on many
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a key acts on, as it was painted. `id` is a message's or a mail's."""
+
+    id: str
+    as_of: int
+    fence: int | None
+    row: Row
+
+
+@dataclass(slots=True)
+class Recall:
+    """A release that can still be stopped."""
+
+    target: Target
+    until: datetime
+
+
+class Acting:
+    """The acts of one terminal. `say` puts a line where answers go; `target` is what a key acts on now."""
+
+    def __init__(self, app: RcqueueApp, desk: Desk) -> None:
+        self.app, self.desk = app, desk
+        self.recall: Recall | None = None
+        self.running: ActProgress | None = None
+        self.rate = 0.0  #: mails a second of the act that is running
+
+    # -- what can be done -------------------------------------------------------------------------------------------
+
+    def situation(self, row: Row | None) -> keymap.Situation:
+        desk = self.desk
+        claim = "" if row is None or row.claim is None else "mine" if desk.is_mine(row) else "other"
+        if self.recall is not None and self.recall.until <= desk.clock():
+            self.recall = None
+        return keymap.Situation(
+            rights=frozenset(desk.whoami.rights),
+            status=row.status if row is not None else None,
+            claim=claim,
+            marks=len(desk.view.marks) + desk.view.all_marked,
+            recall=self.recall is not None,
+            running=self.running is not None,
+            body=row is not None and desk.may_read(row),
+            demo=self.app.start.demo is not None,
+        )
+
+    async def do(self, name: str, target: Target | None) -> None:
+        """The act `name` (mail.VERB) on what is marked, or else on the target."""
+        action, view = named(name), self.desk.view
+        marks, query = list(view.marks), self.desk.query.text or "status:onhold"
+        if marks or view.all_marked:
+            await self._many(action, marks, query)
+            return
+        if name == "mail.recall" and self.recall is not None:
+            target = self.recall.target  # what was just released is meant, wherever the cursor is by now
+        if target is None:
+            self.app.flash("there is no mail under the cursor", "warn")
+            return
+        if not keymap.works(action, self.situation(target.row)):
+            self.app.flash(self._why_not(action, target.row), "warn")
+            return
+        if not self.desk.live and (target := await self._look_again(action, target)) is None:
+            return
+        given = await self._ask(action, target.row)
+        if given is not None:
+            await self._one(action, target, given)
+
+    def _why_not(self, action: Action, row: Row) -> str:
+        rights = frozenset(self.desk.whoami.rights)
+        if action.right is not None and action.right not in rights:
+            return f"you lack the right to {action.right}: nothing done"
+        if action.statuses and row.status not in action.statuses:
+            return phrases.not_in_status(action.verb, row.status)
+        if row.claim is not None and not self.desk.is_mine(row):
+            return phrases.held(row.claim.who, rights)
+        if action.name == "mail.claim":
+            return "it is yours already"
+        return "nobody holds it" if action.name in ("mail.unclaim", "mail.takeover") else f"no {action.verb} here"
+
+    async def _look_again(self, action: Action, target: Target) -> Target | None:
+        """While the feed is lost what is painted may be old: the row is read anew, and the person asked."""
+        answer = await self.app.call(self.desk.api.rows([target.row.id], self.desk.query.text))
+        if answer is None:
+            return None
+        if not answer.rows:
+            self.app.flash("it no longer matches: nothing done", "warn")
+            self.desk.view.refresh([target.row.id])
+            self.desk.pump()
+            return None
+        row = answer.rows[0]
+        held = f"held by {row.claim.who}" if row.claim is not None else "unclaimed"
+        now = "on hold" if row.status == "ONHOLD" else row.status
+        stale = age(self.desk.stale_for)
+        sentence = f"The feed is {stale} old. As it is now: {now}, {held}. Type y to {action.verb} {phrases.name(row)}."
+        if await self.app.push_screen_wait(Ask(sentence, exactly("y"), does="goes on")) is None:
+            return None
+        fence = row.claim.fence if row.claim is not None and self.desk.is_mine(row) else None
+        return Target(target.id, answer.seq, fence, row)
+
+    # -- what must be asked first -----------------------------------------------------------------------------------
+
+    async def _ask(self, action: Action, row: Row | None) -> dict[str, Any] | None:
+        """The fields of the act that the person gives; None: they left."""
+        who = row.claim.who if row is not None and row.claim is not None else "its holder"
+        match action.verb:
+            case "takeover":
+                reason = await self._answer(
+                    Ask(f"{who} holds this. Why do you take it over? ({who} is told.)", some("a reason"))
+                )
+                return None if reason is None else {"reason": reason}
+            case "note":
+                note = await self._answer(Ask("A note on this mail, for everyone who may see it.", some("a note")))
+                return None if note is None else {"note": note}
+            case "extend":
+                given = await self._answer(
+                    Ask("Extend its expiry by how long? (12h, 7d, 2w)", _duration_check, value="7d")
+                )
+                if given is None:
+                    return None
+                now = self.desk.clock()
+                start = max(now, row.expiry) if row is not None and row.expiry is not None else now
+                return {"expiry": start + duration(given)}
+            case "settle":
+                ways = "arrived, again (send again) or hold"
+                given = await self._answer(Ask(f"Did it arrive? Type {ways}.", _settle_check, hint="arrived"))
+                return None if given is None else {"settle": given}
+        return {}
+
+    async def _answer(self, question: Ask) -> str | None:
+        return await self.app.push_screen_wait(question)
+
+    # -- one --------------------------------------------------------------------------------------------------------
+
+    async def _one(self, action: Action, target: Target, given: dict[str, Any]) -> None:
+        from rcqueue.client.http import ApiProblem, Unreachable
+        from rcqueue.model.act import ActBody
+
+        body: ActBody = ActBody(as_of=target.as_of, fence=target.fence, query=self.desk.query.text, **given)
+        try:
+            answer = await self.desk.api.act(target.id, action.verb, body)
+        except ApiProblem as problem:
+            said = phrases.refusal(action.verb, problem, target.row, frozenset(self.desk.whoami.rights))
+            self.app.flash(said, "warn")
+        except Unreachable as lost:
+            self.app.flash(str(lost), "bad")
+        else:
+            said = phrases.done(action.verb, answer, target.row)
+            if action.verb == "release" and answer.recall_until is not None:
+                row = target.row.model_copy(update={"status": "RELEASING", "claim": None})
+                self.recall = Recall(Target(target.id, answer.seq, None, row), answer.recall_until)
+                self.app.flash(said, countdown=answer.recall_until)
+            else:
+                if action.verb == "recall":
+                    self.recall = None
+                self.app.flash(said)
+        if not self.desk.live:
+            self.desk.view.refresh([target.row.id])
+            self.desk.pump()
+
+    # -- many -------------------------------------------------------------------------------------------------------
+
+    async def _many(self, action: Action, marks: list[str], query: str) -> None:
+        if self.running is not None:
+            self.app.flash("an act is running already: ^x stops it", "warn")
+            return
+        if not keymap.allowed(action, self.situation(None)):
+            self.app.flash(f"you lack the right to {action.right}: nothing done", "warn")
+            return
+        given = await self._ask(action, None)
+        if given is None:
+            return
+        from rcqueue.model.act import ActRequest
+
+        request = ActRequest(verb=action.verb, ids=marks or None, query=None if marks else query, **given)
+        act = await self.app.call(self.desk.api.store_act(request))
+        if act is None:
+            return
+        of = f"of {plural(len(marks), 'marked message')}" if marks else f"all that match {query}"
+        if act.count == 0:
+            self.app.flash(f"no mail {of} can be acted on by {action.verb}: nothing done", "warn")
+            return
+        if action.dangerous:
+            question = Ask(phrases.confirm(action.verb, act, of), exactly(str(act.count)))
+            if await self.app.push_screen_wait(question) is None:
+                self.app.flash("nothing done")
+                return
+        if (act := await self.app.call(self.desk.api.confirm_act(act.id, act.count))) is not None:
+            await self._follow(act)
+
+    async def _follow(self, act: ActProgress) -> None:
+        """Shows how far it is until it ends. It belongs to the server: it goes on whatever becomes of this terminal."""
+        began, self.running, self.rate = time.monotonic(), act, 0.0
+        self.desk.view.unmark()
+        try:
+            while act.state in ("stored", "running"):
+                self.running = act
+                self.rate = act.tried / max(0.1, time.monotonic() - began)
+                self.desk.changed()
+                await asyncio.sleep(_POLL)
+                act = await self.app.call(self.desk.api.act_progress(act.id), quiet=True) or act
+        finally:
+            self.running = None
+        all_done = act.state == "done" and act.done == act.count
+        self.app.flash(phrases.finished(act), "" if all_done else "warn")
+        if not self.desk.live:
+            self.desk.view.resync()
+            self.desk.pump()
+        self.desk.changed()
+
+    async def stop(self) -> None:
+        if self.running is not None and await self.app.call(self.desk.api.stop_act(self.running.id)) is not None:
+            self.app.flash("stopping")
+
+
+_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+def duration(text: str) -> timedelta:
+    """`12h`, `7d`, `2w`. Raises ValueError."""
+    number, unit = text[:-1], text[-1:]
+    if unit not in _UNITS or not number.isdecimal() or not 0 < int(number) * _UNITS[unit] <= 366 * 86400:
+        raise ValueError("a number and m, h, d or w, at most a year")
+    return timedelta(seconds=int(number) * _UNITS[unit])
+
+
+def _duration_check(text: str) -> str:
+    try:
+        duration(text)
+    except ValueError as error:
+        return f"expected {error}"
+    return ""
+
+
+def _settle_check(text: str) -> str:
+    return "" if text in ("arrived", "again", "hold") else "expected arrived, again or hold"

@@ -1,0 +1,87 @@
+"""A question: one sentence and one field. Esc leaves without doing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from rcqueue.widgets.field import Field
+from rcqueue.widgets.line import Line
+
+#: What is wrong with an answer, in a few words; "" when it will do.
+Check = Callable[[str], str]
+
+
+class Ask(ModalScreen[str | None]):
+    """Gives the answer typed, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
+
+    CSS = """
+    Ask { align: center middle; background: $queue-background 60%; }
+    Ask > Vertical {
+        width: 72; max-width: 96%; height: auto; padding: 1 2;
+        border: solid $queue-dim; background: $queue-background;
+    }
+    Ask Static { height: auto; width: 1fr; margin-bottom: 1; }
+    """
+
+    def __init__(
+        self,
+        sentence: str,
+        check: Check = lambda _: "",
+        *,
+        value: str = "",
+        hint: str = "",
+        password: bool = False,
+        does: str = "confirms",
+    ) -> None:
+        super().__init__()
+        self.sentence, self.check = sentence, check
+        self.value, self.hint, self.password, self.does = value, hint, password, does
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Static(Content(self.sentence))
+            yield Field(self.value, self.hint, password=self.password)
+            yield Line(id="said")
+
+    def on_mount(self) -> None:
+        self._say("")
+
+    def _say(self, wrong: str) -> None:
+        keys = f"enter {self.does}   esc leaves"
+        self.query_one("#said", Line).say([(wrong, "bad")] if wrong else [(keys, "dim")])
+
+    def on_input_changed(self, _: Input.Changed) -> None:
+        self._say("")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        answer = event.value.strip()
+        if wrong := self.check(answer):
+            self._say(wrong)
+        else:
+            self.dismiss(answer)
+
+    def action_leave(self) -> None:
+        self.dismiss(None)
+
+    def on_click(self, event: events.Click) -> None:
+        event.stop()
+
+
+def exactly(word: str) -> Check:
+    """The answer must be this word (a count may be typed with its thousands divided)."""
+    return lambda answer: "" if answer.replace(",", "") == word else f"type {word}, or esc leaves"
+
+
+def some(what: str) -> Check:
+    return lambda answer: "" if answer else f"{what} is needed, or esc leaves"

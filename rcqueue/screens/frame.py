@@ -1,0 +1,140 @@
+"""What the lines around the table say: who and where and how fresh, how many, who else is here, which keys. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+
+from rcqueue.widgets import keymap
+from rcqueue.widgets.line import Piece
+from rcqueue.widgets.text import age, clock, number
+
+from . import phrases
+
+if TYPE_CHECKING:
+    from rcqueue.client.desk import Desk
+    from rcqueue.client.view import View
+    from rcqueue.model.actions import Action
+
+    from .acting import Acting
+
+Sides = tuple[list[Piece], list[Piece]]
+
+
+def status(desk: Desk | None, queue: str, state: str, width: int, now: float) -> Sides:
+    """The first line. `state` is what to say until there is a desk; `now` is in seconds, as the rates count."""
+    left: list[Piece] = [(" rcqueue", "strong"), (f"  {queue}", "")]
+    if desk is None:
+        return left, [(f"{state} ", "dim")]
+    me = desk.whoami
+    if desk.counts is not None:
+        left.append((f"   {number(desk.counts.status.get('ONHOLD', 0))} held", ""))
+        if uncertain := desk.counts.status.get("UNCERTAIN", 0):
+            left.append((f"   {number(uncertain)} uncertain", "warn"))
+    came, went = desk.rates.per_minute(now)
+    left.append((f"   in {number(came)}/min  out {number(went)}/min", ""))
+    roles = sorted({grant.role for grant in me.roles})
+    right: list[Piece] = [(f"{me.name}  {' '.join(roles)}  ", "")]
+    if desk.ended:
+        right.append(("signed out ", "bad"))
+    elif desk.live:
+        right.append(("live ", ""))
+    else:
+        right.append((f"{age(desk.stale_for)} old ", "warn"))
+    while len(left) > 2 and sum(cell_len(text) for text, _ in left + right) > width:
+        left.pop()
+    return left, right
+
+
+def matching(desk: Desk, *, waiting: bool) -> str:
+    """`812 of 12,408`: mails that match, of those on hold."""
+    if waiting:
+        return "reading ..."
+    counts = desk.counts
+    if counts is None or counts.matching is None or not desk.query.given:
+        return ""
+    more = "+" if counts.capped else ""
+    return f"{number(counts.matching)}{more} of {number(counts.status.get('ONHOLD', 0))}"
+
+
+_OTHERS = {
+    "RELEASING": "releasing",
+    "UNCERTAIN": "uncertain",
+    "RELEASED": "released",
+    "DELETED": "deleted",
+    "EXPIRED": "expired",
+    "ONHOLD": "on hold",
+}
+
+
+def empty(desk: Desk | None, view: View) -> list[list[Piece]]:
+    """What the table says when there is no row."""
+    if desk is None or not view.loaded:
+        return []
+    if not desk.query.given:
+        return [[("  Nothing is on hold.", "")], [("  What comes in appears here by itself.", "dim")]]
+    lines: list[list[Piece]] = [[("  Nothing matches.", "")]]
+    if desk.query.statuses == {"ONHOLD"}:
+        lines = [[("  Nothing on hold matches.", "")]]
+    others = desk.counts.others if desk.counts is not None else {}
+    found = [f"{number(n)} {_OTHERS.get(status, status)}" for status, n in others.items() if n]
+    if found:
+        do = "does" if sum(others.values()) == 1 else "do"
+        lines.append(
+            [
+                (f"  {' and '.join([', '.join(found[:-1]), found[-1]] if found[1:] else found)} {do}: ", ""),
+                ("S shows them.", ""),
+            ]
+        )
+    else:
+        lines.append([("  / changes the filter.", "dim")])
+    return lines
+
+
+def banner(desk: Desk, acting: Acting, view: View, width: int) -> list[Piece]:
+    """The line above the flash line: the feed is lost; or an act on many, how far; or where colleagues are."""
+    if desk.ended:
+        return [(f" {desk.ended}: ^q leaves; sign in again", "bad")]
+    if not desk.live and desk.lost_at is not None:
+        why = f" ({desk.why_lost})" if desk.why_lost else ""
+        return [(f" feed lost at {clock(desk.lost_at)}{why}, trying again; acts check first", "warn")]
+    if acting.running is not None:
+        return [(phrases.progress(acting.running, acting.rate, width), "")]
+    said: list[Piece] = [(" ", "")]
+    for one in sorted(desk.presence.values(), key=lambda p: p.who):
+        line = view.line(one.message) if one.message else None
+        what = phrases.name(line.row) if line is not None else "another mail" if one.message else f"is at {one.pane}"
+        reads = ("reads the body of " if one.pane == "body" else "reads ") if one.message else ""
+        text = f"{one.who} {reads}{what}    "
+        if sum(len(t) for t, _ in said) + len(text) > width:
+            said.append(("...", "dim"))
+            break
+        said.append((text, "dim"))
+    return said if len(said) > 1 else []
+
+
+def footer(context: str, situation: keymap.Situation, width: int) -> Sides:
+    """The keys that work now, dangerous ones last; what does not fit is in the help."""
+    if context == "filter":
+        return [(" enter", "strong"), (" searches   ", "dim"), ("esc", "strong"), (" leaves it as it was", "dim")], []
+    actions = keymap.footer(context, situation)
+    for name in ("", *_GIVES_WAY):
+        actions = [a for a in actions if a.name != name]
+        left = _keys(a for a in actions if a.name not in _ALWAYS)
+        right = _keys(a for a in actions if a.name in _ALWAYS)
+        if sum(cell_len(text) for text, _ in left + right) <= width:
+            break
+    return left, right
+
+
+_ALWAYS = ("view.help", "view.palette")  # at the right
+_GIVES_WAY = ("view.select", "mail.note", "mail.body", "view.pane_next", "mail.show", "mail.list", "view.palette")
+
+
+def _keys(actions: Iterable[Action]) -> list[Piece]:
+    pieces: list[Piece] = []
+    for action in actions:
+        pieces += [(f" {keymap.key_name(action)}", "strong"), (f" {action.footer} ", "dim")]
+    return pieces

@@ -1,0 +1,41 @@
+"""The screens that an action opens over the queue. Each is imported when it is first opened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rcqueue.app import RcqueueApp
+
+
+def open(app: RcqueueApp, name: str) -> None:
+    """Opens the screen of that action; one that is signed in only when there is somebody signed in."""
+    if name == "view.help":
+        from .help import HelpScreen
+
+        app.push_screen(HelpScreen(getattr(app.screen, "CONTEXT", "app")))
+        return
+    if app.desk is None:
+        app.flash("not signed in yet", "warn")
+        return
+    match name:
+        case "mail.show" | "view.unfold":
+            from .message import MessageScreen
+
+            app.push_screen(MessageScreen("recipients" if name == "view.unfold" else app.queue.tab))
+        case "act.list":
+            from .acts import ActsScreen
+
+            app.push_screen(ActsScreen())
+        case "people.list":
+            from .people import PeopleScreen
+
+            app.push_screen(PeopleScreen())
+        case "audit.list":
+            from .audit import AuditScreen
+
+            app.push_screen(AuditScreen())
+        case "view.demo" if app.start.demo is not None:
+            from .demo import DemoScreen
+
+            app.push_screen(DemoScreen(app.start.demo))

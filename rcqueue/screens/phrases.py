@@ -1,0 +1,137 @@
+"""What is said about acts: what was done, why not and what next, how far. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rcqueue.widgets.text import number, plural
+
+if TYPE_CHECKING:
+    from rcqueue.client.api import ApiProblem
+    from rcqueue.model.act import ActAnswer, ActProgress
+    from rcqueue.model.mail import Row
+
+_DONE = {
+    "claim": "claimed",
+    "unclaim": "given back",
+    "takeover": "taken over",
+    "release": "released",
+    "recall": "recalled",
+    "delete": "deleted",
+    "restore": "restored",
+    "extend": "extended",
+    "note": "noted",
+    "settle": "settled",
+}
+_DOING = {
+    "claim": "Claiming",
+    "unclaim": "Giving back",
+    "takeover": "Taking over",
+    "release": "Releasing",
+    "recall": "Recalling",
+    "delete": "Deleting",
+    "restore": "Restoring",
+    "extend": "Extending",
+    "note": "Noting",
+    "settle": "Settling",
+}
+_NOT_DONE = {
+    "changed": "changed meanwhile",
+    "claimed": "held by others",
+    "refused": "refused",
+    "status": "in another status",
+    "gone": "gone",
+    "lost": "claim lost",
+}
+
+
+def name(row: Row) -> str:
+    """How a mail is called in a sentence: its sender, else its subject, else its id."""
+    return row.fromEmail or row.sender or row.subject or row.id
+
+
+def done(verb: str, answer: ActAnswer, row: Row) -> str:
+    """`released to sales@acme.example`, `released to 43`, `claimed win@lucky.example`."""
+    what = _DONE[verb]
+    if verb == "release":
+        to = row.toEmail if answer.done == 1 and row.toEmail else plural(answer.done, "recipient")
+        text = f"{what} to {to}"
+    else:
+        text = f"{what}: {name(row)}" + (f", {plural(answer.done, 'mail')}" if answer.done > 1 else "")
+    left: dict[str, int] = {}
+    for result in answer.results:
+        if result.result != "done":
+            left[result.result] = left.get(result.result, 0) + 1
+    if left:
+        text += "; not done: " + ", ".join(f"{number(n)} {_NOT_DONE.get(r, r)}" for r, n in left.items())
+    return text
+
+
+def refusal(verb: str, problem: ApiProblem, row: Row, rights: frozenset[str]) -> str:
+    """Who or what stands in the way, and what to do next. Nothing was done."""
+    extra = problem.extra
+    by = str(extra.get("by") or "")
+    match problem.type:
+        case "claimed":
+            return held(by or "someone else", rights)
+        case "lost":
+            return f"your claim is gone{f', {by} holds it now' if by else ''}: nothing done; c claims it again"
+        case "changed":
+            return f"{name(row)} has changed since you saw it: nothing done; look, then press the key again"
+        case "status":
+            return not_in_status(verb, str(extra.get("is") or row.status))
+        case "forbidden":
+            lacks = extra.get("right") or extra.get("class")
+            return f"you lack the right to {lacks}: nothing done" if lacks else f"{problem}: nothing done"
+        case "not-found":
+            return "it is not there any more: nothing done"
+    return f"{problem}: nothing done"
+
+
+def held(by: str, rights: frozenset[str]) -> str:
+    if "takeover" in rights:
+        return f"{by} holds this: t takes over (says why to {by})"
+    return f"{by} holds this: nothing done; ask {by}, or wait until the claim lapses"
+
+
+def not_in_status(verb: str, status: str) -> str:
+    hint = {
+        "RELEASING": "; u recalls it",
+        "DELETED": "; R restores it",
+        "EXPIRED": "; R restores it",
+        "RELEASED": "; R brings it back on hold",
+        "UNCERTAIN": "; s settles it",
+        "ONHOLD": "",
+    }.get(status, "")
+    what = "on hold" if status == "ONHOLD" else status
+    return f"it is {what}: no {verb}{hint}"
+
+
+def confirm(verb: str, act: ActProgress, of: str) -> str:
+    """The sentence that asks for the count. `of` says what was chosen: `3 marked messages`."""
+    verbs = {"release": "Release", "delete": "Delete", "restore": "Restore", "recall": "Recall", "settle": "Settle"}
+    what = verbs.get(verb) or {"takeover": "Take over", "extend": "Extend"}.get(verb, verb.capitalize())
+    return f"{what} {plural(act.count, 'mail')}, {of}. Type {act.count} to confirm."
+
+
+def progress(act: ActProgress, rate: float, width: int) -> str:
+    """`Releasing 14,000  [=====    ]  61 %  412/s  13 s left  8,540 done  12 changed meanwhile  ^x stops`."""
+    share = act.tried / act.count if act.count else 1.0
+    head = f"{_DOING[act.verb]} {number(act.count)}"
+    tail = f"{round(share * 100)} %"
+    if rate >= 1:
+        tail += f"  {rate:,.0f}/s  {max(0, round((act.count - act.tried) / rate))} s left"
+    tail += "".join(f"  {number(n)} {_NOT_DONE.get(r, 'done')}" for r, n in act.results.items() if n)
+    tail += "  ^x stops"
+    room = width - len(head) - len(tail) - 8
+    if room < 6:
+        return f" {head}  {tail}"
+    filled = round(share * room)
+    return f" {head}  [{'=' * filled}{' ' * (room - filled)}]  {tail}"
+
+
+def finished(act: ActProgress) -> str:
+    """`8,540 mails released, 12 changed meanwhile, 3 held by others`."""
+    text = f"{plural(act.done, 'mail')} {_DONE[act.verb]}"
+    text += "".join(f", {number(n)} {_NOT_DONE.get(r, r)}" for r, n in act.results.items() if r != "done" and n)
+    return f"stopped: {text}" if act.state == "stopped" else text

@@ -1,0 +1,374 @@
+"""The queue: the screen that an operator works in all night."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.screen import Screen
+
+from rcqueue.client.view import View
+from rcqueue.widgets.filter_bar import FilterBar
+from rcqueue.widgets.line import Line
+from rcqueue.widgets.pane import Pane
+from rcqueue.widgets.queue_table import QueueTable
+
+from . import frame
+from .acting import Acting, Target
+from .dialogs import Ask
+from .jump import jump_check, jump_target
+from .reading import Reading, tab_line
+
+if TYPE_CHECKING:
+    from textual.timer import Timer
+
+    from rcqueue.app import RcqueueApp
+    from rcqueue.client.desk import Desk
+    from rcqueue.client.window import Line as Row
+
+BEAT = 0.1  # seconds between paintings while there is much to paint; the first one is at once
+REST = 0.12  # seconds that the cursor rests before the mail under it is read
+PRESENT = 0.5  # seconds that it rests before colleagues are told
+PATIENCE = 0.3  # seconds before it is said that something is not here yet
+WIDE = 120  # cells from which there are two panes side by side
+TABS = ("headers", "verdict", "receipt", "body", "history")
+SORTS = ("-time", "time", "-score", "expiry", "from", "subject", "-size", "verdict")
+
+
+class QueueScreen(Screen[None]):
+    CSS = """
+    QueueScreen { layout: vertical; }
+    QueueScreen QueueTable { height: 2fr; }
+    QueueScreen #panes { height: 1fr; }
+    QueueScreen.-alone #panes, QueueScreen.-alone #tabs { display: none; }
+    QueueScreen #second { display: none; }
+    QueueScreen.-wide #second { display: block; }
+    """
+
+    AUTO_FOCUS = "QueueTable"
+    app: RcqueueApp
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.desk: Desk | None = None
+        self.acting: Acting | None = None
+        self.view = View(lambda _: None)
+        self.tab = "headers"
+        self._due: Timer | None = None
+        self._painted_at = 0.0
+        self._rest: Timer | None = None
+        self._present: Timer | None = None
+        self._waiting_since: float | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Line(id="status")
+        yield FilterBar(self.app.start.filter)
+        yield QueueTable(self.view, self.app.clock)
+        yield Line(id="tabs")
+        with Horizontal(id="panes"):
+            yield Pane(id="first")
+            yield Pane(id="second")
+        yield Line(id="banner")
+        yield Line(id="flash")
+        yield Line(id="footer")
+
+    def on_mount(self) -> None:
+        self.reading = Reading(self.app.clock)
+        self.table = self.query_one(QueueTable)
+        self.filter = self.query_one(FilterBar)
+        self.set_interval(1.0, self.paint)
+        self.paint()
+
+    def attach(self, desk: Desk) -> None:
+        """Signed in: from now on there is a queue to show."""
+        self.desk = desk
+        self.acting = Acting(self.app, desk)
+        self.table.session = desk.whoami.session
+        desk.came = self._came
+        desk.rights_changed = self._rights_changed
+        desk.refused = lambda why: self.app.flash(why, "bad")
+        desk.start()
+        if self.app.start.filter:
+            self._search(self.app.start.filter)
+        self.paint()
+
+    # -- painting ---------------------------------------------------------------------------------------------------
+
+    def changed(self) -> None:
+        """Something is to be painted: at once, or at the next beat when there was a painting just now."""
+        if self._due is None and self.is_mounted:
+            wait = max(0.0, BEAT - (time.monotonic() - self._painted_at))
+            self._due = self.set_timer(wait or 0.001, self.paint)
+
+    def paint(self) -> None:
+        if self._due is not None:
+            self._due.stop()
+            self._due = None
+        self._painted_at = time.monotonic()
+        desk, app, width = self.desk, self.app, self.size.width
+        status = frame.status(desk, app.start.queue, app.state, width, time.monotonic())
+        self.query_one("#status", Line).say(*status)
+        self.table.empty = frame.empty(desk, self.view)
+        self.table.paint()
+        self.query_one("#flash", Line).say(app.flash_pieces())
+        if desk is None or self.acting is None:
+            return
+        self.filter.say_matching(frame.matching(desk, waiting=self._waits()))
+        self.query_one("#banner", Line).say(frame.banner(desk, self.acting, self.view, width))
+        self._turn_to_cursor()
+        row = self.view.current
+        situation = self.acting.situation(row.row if row is not None and not self._typing else None)
+        self.query_one("#footer", Line).say(*frame.footer("filter" if self._typing else "queue", situation, width))
+
+    def _waits(self) -> bool:
+        """Whether what was asked for is not here after a while; sooner, it would only flicker."""
+        if not self.view.waiting:
+            self._waiting_since = None
+        elif self._waiting_since is None:
+            self._waiting_since = time.monotonic()
+            self.set_timer(PATIENCE, self.changed)
+        return self._waiting_since is not None and time.monotonic() - self._waiting_since >= PATIENCE
+
+    @property
+    def _typing(self) -> bool:
+        return self.filter.field.has_focus
+
+    def on_resize(self) -> None:
+        self.set_class(self.size.width >= WIDE, "-wide")
+        self.paint()
+
+    @on(QueueTable.Resized)
+    def _resized(self) -> None:
+        if self.desk is not None:
+            self.desk.pump()
+        self.paint()
+
+    # -- the mail under the cursor ----------------------------------------------------------------------------------
+
+    def _turn_to_cursor(self) -> None:
+        """The panes follow the cursor: the row's own fields at once, the rest when it rests."""
+        line = self.view.current
+        if self.reading.turn_to(line.id if line is not None else None):
+            for timer in (self._rest, self._present):
+                if timer is not None:
+                    timer.stop()
+            self._rest = self.set_timer(REST, self._read)
+            self._present = self.set_timer(PRESENT, self._tell)
+        self._paint_panes(line)
+
+    def _paint_panes(self, line: Row | None) -> None:
+        assert self.desk is not None
+        first, second = self.query_one("#first", Pane), self.query_one("#second", Pane)
+        if line is None:
+            first.show([])
+            second.show([])
+            self.query_one("#tabs", Line).say(tab_line(TABS, self.tab, locked=False, open=False))
+            return
+        locked = not self.desk.may_read(line.row)
+        tabs = self._tabs_shown()
+        first.show(self.reading.show(tabs[0], line.row, locked=locked), keep_place=self.reading.message == line.id)
+        if len(tabs) > 1:
+            second.show(self.reading.show(tabs[1], line.row, locked=locked), keep_place=True)
+        shown = tab_line(TABS, self.tab, locked=locked, open=self.reading.body_open)
+        self.query_one("#tabs", Line).say(shown)
+
+    def _tabs_shown(self) -> tuple[str, ...]:
+        """Two panes: the one chosen at the left and the verdict at the right."""
+        if not self.has_class("-wide"):
+            return (self.tab,)
+        return ("headers" if self.tab == "verdict" else self.tab, "verdict")
+
+    def _read(self, *, body: bool = False) -> None:
+        if self.desk is not None:
+            self.work(self._read_now(body))
+
+    async def _read_now(self, body: bool) -> None:
+        assert self.desk is not None
+        await self.reading.read(self.desk, self._tabs_shown(), body=body)
+        self.changed()
+
+    def _tell(self) -> None:
+        if self.desk is not None:
+            pane = "body" if self.reading.body_open else self.tab
+            self.work(self.desk.present(self.view.cursor, pane))
+
+    def _came(self, messages: set[str]) -> None:
+        """The feed spoke of these: what was read of one of them may be old."""
+        if self.reading.message in messages:
+            for part in ("history", "envelope"):
+                self.reading.forget_part(part)
+            self._read()
+        self.app.came(messages)
+
+    def _rights_changed(self) -> None:
+        """What was opened under a right that may be gone is closed, and read again as far as it may be."""
+        self.reading.forget()
+        self._read()
+        self.app.rights_changed()
+
+    def work(self, what: Coroutine[Any, Any, None]) -> None:
+        self.app.work(what)
+
+    # -- keys -------------------------------------------------------------------------------------------------------
+
+    def target(self) -> Target | None:
+        """What a key acts on: the row under the cursor as it was last painted."""
+        painted = self.table.painted
+        if painted is None or self.desk is None:
+            return None
+        row, seq = painted
+        mine = row.claim is not None and self.desk.is_mine(row)
+        return Target(row.id, seq, row.claim.fence if mine and row.claim else None, row)
+
+    def action_do(self, name: str) -> None:
+        """A key of the registry was pressed."""
+        if self.desk is None or self.acting is None:
+            return
+        kind, _, verb = name.partition(".")
+        handler = getattr(self, f"do_{kind}_{verb}", None)
+        if handler is not None:
+            handler()
+            self.desk.pump()
+            self.paint()
+        elif kind == "mail":
+            self.view.hold_still()
+            self.work(self.acting.do(name, self.target()))
+        else:
+            self.app.open(name)
+
+    def do_view_down(self) -> None:
+        self.view.move(1)
+
+    def do_view_up(self) -> None:
+        self.view.move(-1)
+
+    def do_view_page_down(self) -> None:
+        self.view.turn(1)
+
+    def do_view_page_up(self) -> None:
+        self.view.turn(-1)
+
+    def do_view_top(self) -> None:
+        self.view.top()
+
+    def do_view_bottom(self) -> None:
+        self.view.bottom()
+
+    def do_view_select(self) -> None:
+        self.view.mark()
+        self.view.move(1)
+
+    def do_view_select_all(self) -> None:
+        self.view.mark_all()
+
+    def do_view_select_none(self) -> None:
+        self.view.unmark()
+
+    def do_view_pane_next(self) -> None:
+        self._turn_tab(1)
+
+    def do_view_pane_previous(self) -> None:
+        self._turn_tab(-1)
+
+    def _turn_tab(self, by: int) -> None:
+        self.remove_class("-alone")
+        self.tab = TABS[(TABS.index(self.tab) + by) % len(TABS)]
+        self._read()
+        self._tell()
+
+    def do_view_pane_down(self) -> None:
+        self.query_one("#first", Pane).scroll(3)
+
+    def do_view_pane_up(self) -> None:
+        self.query_one("#first", Pane).scroll(-3)
+
+    def do_view_panes(self) -> None:
+        self.toggle_class("-alone")
+
+    def do_view_sort(self) -> None:
+        sort = SORTS[(SORTS.index(self.view.sort) + 1) % len(SORTS)]
+        self._search(self.filter.filter, sort)
+        self.app.flash(f"sorted by {sort}")
+
+    def do_view_others(self) -> None:
+        assert self.desk is not None
+        self._search(self.desk.query.without_status().text)
+
+    def do_view_jump(self) -> None:
+        self.work(self._jump())
+
+    async def _jump(self) -> None:
+        sentence = "Jump to a time (14:30, 2026-03-14, 2026-03-14 14:30) or to an id."
+        answer = await self.app.push_screen_wait(Ask(sentence, jump_check, does="jumps"))
+        if answer is not None and self.desk is not None:
+            self.view.jump(*jump_target(answer, self.app.clock()))
+            self.desk.pump()
+            self.paint()
+
+    def do_mail_show(self) -> None:
+        if self.view.current is not None:
+            self.app.open("mail.show")
+
+    def do_view_unfold(self) -> None:
+        if self.view.current is not None:
+            self.app.open("view.unfold")
+
+    def do_mail_body(self) -> None:
+        line = self.view.current
+        if line is None or self.desk is None:
+            return
+        self.remove_class("-alone")
+        self.tab = "body"
+        if self.desk.may_read(line.row):
+            self._read(body=True)
+        self._tell()
+
+    def do_mail_list(self) -> None:
+        self.filter.open()
+
+    def do_act_stop(self) -> None:
+        assert self.acting is not None
+        self.work(self.acting.stop())
+
+    # -- the filter, and the mouse ----------------------------------------------------------------------------------
+
+    @on(FilterBar.Asked)
+    def _asked(self, event: FilterBar.Asked) -> None:
+        if self._search(event.text):
+            self.table.focus()
+
+    @on(FilterBar.Left)
+    def _left(self) -> None:
+        self.filter.set(self.filter.filter)
+        self.table.focus()
+        self.changed()
+
+    def _search(self, text: str, sort: str | None = None) -> bool:
+        """Whether the filter could be read; if not, the answer says what would fit, and the cursor stands there."""
+        from rcqueue.model.query import QueryError
+
+        if self.desk is None:
+            return False
+        try:
+            self.desk.search(text, sort or self.view.sort)
+        except QueryError as error:
+            self.app.flash(str(error), "bad")
+            self.filter.field.cursor_position = error.place
+            return False
+        self.filter.set(text)
+        self.reading.forget()
+        return True
+
+    @on(QueueTable.Pointed)
+    def _pointed(self, event: QueueTable.Pointed) -> None:
+        if event.rows:
+            self.view.move(event.rows)
+        else:
+            self.view.point(event.line)
+        if self.desk is not None:
+            self.desk.pump()
+        self.paint()

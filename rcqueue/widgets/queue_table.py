@@ -1,0 +1,173 @@
+"""The queue: one line a message, painted from the view; no row is laid out, kept or painted that is not in view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import events
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+
+from .columns import Layout, Look, cells
+from .keymap import bindings
+from .line import Piece, Styled
+from .text import age, number
+
+if TYPE_CHECKING:
+    from textual.binding import BindingType
+
+    from rcqueue.client.view import View
+    from rcqueue.client.window import Line as Row
+    from rcqueue.model.mail import Row as Mail
+
+
+class QueueTable(Styled, can_focus=True):
+    """Titles, rows, and a line that says what is above and below. `paint` repaints the rows that changed.
+
+    Keys come from the registry and go to the screen (`screen.do`); they work while the table has the focus.
+    """
+
+    DEFAULT_CSS = """
+    QueueTable { width: 1fr; height: 1fr; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("queue")]
+
+    class Resized(Message):
+        """The view has another height: more rows may be wanted."""
+
+    class Pointed(Message):
+        """A row was clicked (`rows` 0), or the wheel turned by `rows`."""
+
+        def __init__(self, line: int, rows: int) -> None:
+            super().__init__()
+            self.line, self.rows = line, rows
+
+    def __init__(self, view: View, clock: Callable[[], datetime], *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.view = view
+        self.clock = clock
+        self.session = ""  #: the mark of my own session
+        self.empty: list[list[Piece]] = []  #: what to say when there is no row
+        self.painted: tuple[Mail, int] | None = None  #: the row under the cursor as painted, and its sequence
+        self._layout_now = Layout.at(80)
+        self._painted: list[object] = []  # what each line of the screen was painted from
+        self._strips: dict[str, tuple[object, Strip]] = {}  # by message: what it was painted from, and the strip
+
+    @property
+    def layout_now(self) -> Layout:
+        return self._layout_now
+
+    def on_resize(self, event: events.Resize) -> None:
+        self._layout_now = Layout.at(event.size.width)
+        self._strips.clear()
+        self.view.resize(event.size.height - 2)
+        self.post_message(self.Resized())
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._strips.clear()
+
+    # -- painting
+
+    def paint(self) -> None:
+        """Repaints the lines that are not as they were last painted."""
+        current = self.view.current
+        self.painted = None if current is None else (current.row, current.seq)
+        now = self._lines()
+        width = self.size.width
+        for y, key in enumerate(now):
+            if y >= len(self._painted) or self._painted[y] != key:
+                self.refresh(Region(0, y, width, 1))
+        self._painted = now
+
+    def _lines(self) -> list[object]:
+        """For each line of the widget what it is painted from; two that are equal look the same."""
+        keys: list[object] = [(self.view.sort, self._layout_now)]
+        rows = self.view.visible()
+        keys += [self._key(row) for row in rows]
+        keys += [("empty", str(self.empty), not rows)] * (self.view.height - len(rows))
+        keys.append(tuple(map(tuple, self._foot())))
+        return keys
+
+    def _key(self, row: Row) -> tuple[object, ...]:
+        seconds = (self.clock() - row.row.timestamp).total_seconds()
+        soon = row.row.expiry and (row.row.expiry - self.clock()).total_seconds() < 86400
+        marked = self.view.all_marked or row.id in self.view.marks
+        # The age is written in minutes or more but for the first one, so a row is seldom painted for its age alone.
+        return (
+            row.id,
+            row.stamp,
+            row.id == self.view.cursor,
+            marked,
+            age(seconds),
+            soon,
+            self.session,
+            self._layout_now,
+        )
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        if y == 0:
+            return self.strip(self._layout_now.head(self.view.sort), width)
+        if y == self.size.height - 1:
+            return self._foot_strip(width)
+        rows = self.view.visible()
+        if y - 1 < len(rows):
+            return self._row(rows[y - 1])
+        if not rows and y - 2 < len(self.empty) and y >= 2:
+            return self.strip(self.empty[y - 2], width)
+        return self.strip([], width)
+
+    def _row(self, row: Row) -> Strip:
+        key = self._key(row)
+        known = self._strips.get(row.id)
+        if known is not None and known[0] == key:
+            return known[1]
+        marked = self.view.all_marked or row.id in self.view.marks
+        look = Look(row.id == self.view.cursor, marked, self.session, self.clock())
+        strip = self.strip(cells(row, self._layout_now, look), self._layout_now.width)
+        if len(self._strips) > 400:
+            self._strips.clear()
+        self._strips[row.id] = (key, strip)
+        return strip
+
+    def _foot(self) -> tuple[list[Piece], list[Piece]]:
+        view = self.view
+        left: list[Piece] = [("  ", "")]
+        if view.badge or view.badge_more:
+            above = " above" if view.sort == "-time" else ""
+            left.append((f"^ {number(view.badge)}{'+' if view.badge_more else ''} new{above} (g)", "strong"))
+        elif view.above:
+            left.append(("^ more", "dim"))
+        if view.all_marked:
+            left.append(("   all that match are marked", "strong"))
+        elif view.marks:
+            left.append((f"   {number(len(view.marks))} marked", "strong"))
+        right: list[Piece] = []
+        if view.partial:
+            right.append(("not all was looked at in time: go down for more  ", "dim"))
+        if view.below:
+            right.append(("more v ", "dim"))
+        return left, right
+
+    def _foot_strip(self, width: int) -> Strip:
+        left, right = self._foot()
+        room = sum(len(text) for text, _ in right)
+        return Strip.join([self.strip(left, max(0, width - room)), self.strip(right, min(room, width))])
+
+    # -- the mouse
+
+    def on_click(self, event: events.Click) -> None:
+        self.post_message(self.Pointed(event.y - 1, 0))
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self.post_message(self.Pointed(0, 3))
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self.post_message(self.Pointed(0, -3))
