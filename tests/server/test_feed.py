@@ -187,7 +187,7 @@ async def test_a_reader_that_takes_nothing_is_cut_and_costs_the_others_nothing(
         while len(live.server.hub) > 1:
             await asyncio.sleep(0.05)
     await follower.close()
-    await stuck.close()
+    stuck.transport.abort()
 
 
 async def _hold_wide_messages(live: Live, count: int) -> None:
