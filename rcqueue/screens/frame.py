@@ -104,7 +104,7 @@ def banner(desk: Desk, acting: Acting, view: View, width: int) -> list[Piece]:
         return [(phrases.progress(acting.running, acting.rate, width), "")]
     said: list[Piece] = [(" ", "")]
     for one in sorted(desk.presence.values(), key=lambda p: p.who):
-        line = view.line(one.message) if one.message else None
+        line = view.index.get(one.message) if one.message else None
         what = phrases.name(line.row) if line is not None else "another mail" if one.message else f"is at {one.pane}"
         reads = ("reads the body of " if one.pane == "body" else "reads ") if one.message else ""
         text = f"{one.who} {reads}{what}    "
