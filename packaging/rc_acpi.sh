@@ -11,7 +11,7 @@ if command -v rcqueue >/dev/null 2>&1; then
 fi
 here=$(dirname -- "$0")
 for found in "$here/rcqueue" "$here/.venv/bin/rcqueue" "$here/../.venv/bin/rcqueue"; do
-    if [ -x "$found" ]; then
+    if [ -f "$found" ] && [ -x "$found" ]; then
         exec "$found" acpi -- "$1"
     fi
 done

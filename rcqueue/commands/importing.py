@@ -30,7 +30,7 @@ What is imported a second time within a day does nothing.
 _HEADER_LIMIT = 256 * 1024
 _SIZE_LIMIT = 50 * 1024 * 1024  #: what a server takes at most
 _RECIPIENTS = ("X-Envelope-To", "X-Original-To", "Delivered-To", "To")
-_FROM_LINE = re.compile(rb"From (\S*) ")
+_FROM_LINE = re.compile(rb"From (\S*) .*\d\d:\d\d")  #: the time tells it from a sentence
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 
 
@@ -134,7 +134,9 @@ def messages(path: Path) -> Iterator[Found]:
                     yield from messages(file)
         return
     with path.open("rb") as opened:
-        if opened.peek(5)[:5] == b"From ":
+        mbox = _FROM_LINE.match(opened.readline(1000))
+        opened.seek(0)
+        if mbox:
             yield from _mbox(path, opened)
         else:
             yield Found(str(path), opened.read(_SIZE_LIMIT + 1))

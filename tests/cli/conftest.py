@@ -102,7 +102,8 @@ def on_terminal(*arguments: str, typed: str = "", columns: int = 160) -> Ended:
     child, terminal = pty.fork()
     if child == 0:
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-        os.execv(sys.executable, [sys.executable, "-m", "rcqueue", *arguments])
+        # With the environment said: readline, which pytest loads, puts COLUMNS into that of C.
+        os.execve(sys.executable, [sys.executable, "-m", "rcqueue", *arguments], os.environ)
     shown = b""
     with os.fdopen(terminal, "r+b", buffering=0) as both:
         for line in typed.splitlines(keepends=True):
