@@ -25,7 +25,7 @@ def test_one_declaration_each():
     assert [s.lower() for s in STATUSES] == list(t.STATUSES)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32))
 def test_sql_says_what_matches_says(seed: int):
     rnd = random.Random(seed)

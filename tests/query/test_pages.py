@@ -81,7 +81,7 @@ def way(request, monkeypatch):
 
 
 def test_every_sort_both_ways_equals_the_oracle(way):
-    @settings(max_examples=5, deadline=None)
+    @settings(max_examples=4, deadline=None)
     @given(st.integers(0, 2**32))
     def check(seed):
         rnd = random.Random(seed)
@@ -120,7 +120,7 @@ def test_rows_say_what_of_the_message_matches(seed):
                     assert row.claim.session == 10 + PEOPLE[row.claim.who]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(0, 2**32))
 def test_mails_and_counts_equal_the_oracle(seed):
     rnd = random.Random(seed)
@@ -151,7 +151,7 @@ def test_mails_and_counts_equal_the_oracle(seed):
             assert [row.id for row in rows] == wanted
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(0, 2**32))
 def test_nobody_sees_other_customers(seed):
     rnd = random.Random(seed)

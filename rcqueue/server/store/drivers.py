@@ -21,7 +21,7 @@ from . import tables as t
 from .query_sql import ON_HOLD, ZERO, Condition, Filter, account_named
 
 PROBE = 2_000  #: counts of ordered indexes stop here,
-LONG_PROBE = 30_000  #: and here, between several that are longer
+LONG_PROBE = 10_000  #: and here, between several that are longer
 GATHER = 4_000  #: at most so many candidates are gathered and sorted
 MAX_ID = (1 << 63) - 1
 
@@ -43,6 +43,11 @@ class Order:
     @property
     def key(self) -> ColumnElement[Any] | None:
         return literal_column(t.SORT_KEYS[self.name]) if self.name in t.SORT_KEYS else None
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether a message can be without a key."""
+        return self.name in ("score", "expiry")
 
     def reversed(self) -> Order:
         return Order(self.name, not self.descending)
@@ -66,7 +71,7 @@ def _rank(place: Position) -> tuple[bool, Any, int]:
     return place.key is not None, place.key, place.id
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Source:
     """An index that gives ids of messages."""
 
@@ -78,7 +83,7 @@ class Source:
         return select(self.id.label("id")).where(*self.where)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Driver:
     """Sources that together hold every message that can match; what they `prove` of the filter need not be asked."""
 
@@ -181,7 +186,7 @@ def _offered(f: Filter, term: Term) -> Driver | None:
             return Driver(sources, proves | status, ordered=False)
         case "expires":
             # All that the filter asks of a mail is asked of these rows themselves.
-            where = (t.mail.c.status == ON_HOLD, f.condition(term), *f.on_mail)
+            where = (t.mail.c.status == ON_HOLD, *f.on_mail)
             mails = Source(t.mail.c.message, where, repeats=True)
             return Driver((mails,), frozenset({"mails", "status"}), ordered=False)
     return None
@@ -221,7 +226,7 @@ def choose(connection: Connection, f: Filter, order: Order) -> tuple[Driver, boo
     base, rivals = _base(f, order), _rivals(f, order)
     if not rivals:
         return base, False
-    bounds = id_range(f)
+    bounds = id_range(f) if order.key is None else (0, MAX_ID)
     walked = [d for d in rivals if d.ordered and order.key is None]
     gathered = [d for d in rivals if d not in walked]
     walked.append(base)
@@ -232,5 +237,5 @@ def choose(connection: Connection, f: Filter, order: Order) -> tuple[Driver, boo
         if min(small) <= GATHER and (min(small) < shortest or shortest >= PROBE):
             return gathered[small.index(min(small))], True
     if shortest >= PROBE and len(walked) > 2:
-        sizes = [_size(connection, d, LONG_PROBE, bounds) for d in walked]
+        sizes = [_size(connection, d, LONG_PROBE, bounds) for d in walked[:-1]]
     return walked[sizes.index(min(sizes))], False

@@ -23,7 +23,7 @@ from rcqueue.model.query import EVERY, Query, check, parse_sort
 
 from . import tables as t
 from .drivers import MAX_ID, Order, Position, message_id
-from .listing import RowData, build_row, padded, read_rows, session_mark
+from .listing import SOME, RowData, build_row, padded, read_rows, session_mark
 from .query_sql import Filter, at_customer
 from .walk import everything, find
 
@@ -46,7 +46,7 @@ __all__ = [
 MAX_PAGE = 500
 CAP = 10_000  #: counts of what matches stop here
 BATCH = 500  #: messages at a time
-SHARE = 0.7  #: of the time that a page may take, what may be spent looking; the rest reads the rows
+SHARE = 0.6  #: of the time that a page may take, what may be spent looking; the rest reads the rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +166,7 @@ def page(
     walked = order.reversed() if backwards else order
     found = find(connection, f, walked, start, limit + 1, began + budget_s * SHARE)
     places = found.places[:limit]
-    partial = found.edge is not None and len(found.places) <= limit
-    onward = found.edge if partial else places[-1] if len(found.places) > limit else None
+    onward = places[-1] if len(found.places) > limit else found.edge
     back = places[0] if places and start is not None else start
     first, last = (onward, back) if backwards else (back, onward)
     ids = [place.id for place in places]
@@ -175,7 +174,7 @@ def page(
         read_rows(connection, f, ids[::-1] if backwards else ids),
         next=None if last is None else encode_cursor(sort, last),
         previous=None if first is None else encode_cursor(sort, first),
-        partial=partial,
+        partial=found.edge is not None and len(places) < limit,
     )
 
 
@@ -206,8 +205,8 @@ def rows_by_id(
     f = _filter(access, query, now_us)
     if f.empty or not ids:
         return []
-    found = select(t.message.c.id).where(t.message.c.id.in_(padded(ids)), *f.on_message())
-    those = set(connection.execute(found).scalars())
+    found = select(message_id).where(message_id.in_(SOME), *f.on_message())
+    those = set(connection.execute(found, {"ids": padded(ids)}).scalars())
     return read_rows(connection, f, [message for message in dict.fromkeys(ids) if message in those])
 
 
@@ -217,11 +216,12 @@ def rows_by_id(
 def matching_mails(connection: Connection, access: Access | None, query: Query, now_us: int) -> Iterator[MailRef]:
     """Every mail that matches and may be viewed, oldest message first."""
     f = _filter(access, query, now_us)
+    mails = select(t.mail.c.message, t.mail.c.n, t.mail.c.version).where(t.mail.c.message.in_(SOME), *f.on_mail)
+    mails = mails.order_by(t.mail.c.message, t.mail.c.n)
     for found in everything(connection, f, BATCH):
         if found.places:
             ids = padded([place.id for place in found.places])
-            mails = select(t.mail.c.message, t.mail.c.n, t.mail.c.version).where(t.mail.c.message.in_(ids), *f.on_mail)
-            yield from map(MailRef._make, connection.execute(mails.order_by(t.mail.c.message, t.mail.c.n)).all())
+            yield from map(MailRef._make, connection.execute(mails, {"ids": ids}).all())
 
 
 def mails_of(connection: Connection, message: int, query: Query, now_us: int) -> list[MailRef]:
@@ -286,15 +286,16 @@ def _count(connection: Connection, f: Filter, deadline: float) -> tuple[Counter[
     """Mails that match, by status, and whether counting stopped (at the cap, or as time was up) before the end."""
     found: Counter[str] = Counter()
     statuses = [status for status in STATUSES if status in f.query.statuses]
-    by_mail = select(t.mail.c.status, func.count()).where(*f.on_mail).group_by(t.mail.c.status)
-    by_message = select(*(func.sum(t.message.c[status.lower()]) for status in statuses))
+    by_mail = select(t.mail.c.status, func.count()).where(t.mail.c.message.in_(SOME), *f.on_mail)
+    by_mail = by_mail.group_by(t.mail.c.status)
+    by_message = select(*(func.sum(t.message.c[status.lower()]) for status in statuses)).where(message_id.in_(SOME))
     for batch in everything(connection, f, CAP // 5, deadline):
         ids = padded([place.id for place in batch.places]) if batch.places else []
         if ids and f.mail_terms:
-            rows = connection.execute(by_mail.where(t.mail.c.message.in_(ids)))
+            rows = connection.execute(by_mail, {"ids": ids})
             found.update({status: n for status, n in rows})  # noqa: C416 - dict() would ask the result for its keys
         elif ids:
-            sums = connection.execute(by_message.where(message_id.in_(ids))).one()
+            sums = connection.execute(by_message, {"ids": ids}).one()
             found.update(dict(zip(statuses, sums, strict=True)))
         if (over := found.total() - CAP) >= 0:
             found[max(found, key=found.__getitem__)] -= over

@@ -150,7 +150,8 @@ SORT_KEYS = {
 
 def _sort_index(name: str, key: str | None, where: str) -> Index:
     condition = text(where)
-    columns = (text(key), "id") if key else ("id",)
+    counted = where.split()[0]  # in the index too, or SQLite looks it up in the table
+    columns = (text(key), "id", counted) if key else ("id", counted)
     return Index(f"message_{name}", *columns, sqlite_where=condition, postgresql_where=condition)
 
 
@@ -229,7 +230,13 @@ mail = Table(
     Column("ended", Big),  # when it became RELEASED, DELETED or EXPIRED: purge counts from here
     PrimaryKeyConstraint("message", "n"),
     Index("mail_due", "due", sqlite_where=text("status = 'RELEASING'"), postgresql_where=text("status = 'RELEASING'")),
-    Index("mail_expiry", "expiry", sqlite_where=text("status = 'ONHOLD'"), postgresql_where=text("status = 'ONHOLD'")),
+    Index(
+        "mail_expiry",
+        "expiry",
+        "status",
+        sqlite_where=text("status = 'ONHOLD'"),
+        postgresql_where=text("status = 'ONHOLD'"),
+    ),
     Index("mail_ended", "ended", sqlite_where=text("ended IS NOT NULL"), postgresql_where=text("ended IS NOT NULL")),
     sqlite_with_rowid=False,
 )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from . import tables as t
 from .drivers import GATHER, MAX_ID, Driver, Order, Position, Source, choose, id_range, message_id
@@ -71,15 +71,16 @@ class Walk:
         key, down = self._order.key, self._order.descending
         if key is None:
             return [_Stage((), start=position and position.id)]
-        none, some = _Stage((key.is_(None),)), _Stage((key.is_not(None),), ranges=True)
+        some = _Stage((key.is_not(None),), ranges=True)
+        none = [_Stage((key.is_(None),))] if self._order.has_gaps else []
         if position is None:
-            return [some, none] if down else [none, some]
+            return [some, *none] if down else [*none, some]
         if position.key is None:
-            ties = _Stage(none.where, start=position.id)
+            ties = _Stage((key.is_(None),), start=position.id)
             return [ties] if down else [ties, some]
         ties = _Stage((key == position.key,), position.key, start=position.id)
         rest = _Stage((self._order.after(key, position.key),), ranges=True)
-        return [ties, rest, none] if down else [ties, rest]
+        return [ties, rest, *none] if down else [ties, rest]
 
     def _read(self, source: Source, stage: _Stage, want: int) -> Found:
         limit = self.chunk if self._rest else want
@@ -95,16 +96,16 @@ class Walk:
             return Position(row[0] if stage.ranges else stage.key, row[-1])
 
         if not self._rest:
-            places = [place(row) for row in self._connection.execute(inner)]
+            places = [place(row) for row in self._connection.execute(inner).all()]
             return Found(places, places[-1] if len(places) == limit else None)
         chunk = inner.subquery("chunk")
         matched = select(*chunk.c).join_from(chunk, t.message, message_id == chunk.c.id).where(*self._rest)
-        places = self._order.sorted(place(row) for row in self._connection.execute(matched))
-        if len(places) >= want:
-            return Found(places[:want], places[want - 1])
-        last = select(*chunk.c, func.count().over().label("n")).order_by(*self._order.reversed().by(*chunk.c)).limit(1)
-        row = self._connection.execute(last).one_or_none()
-        return Found(places, place(row[:-1]) if row is not None and row.n == limit else None)
+        matched = matched.order_by(*self._order.by(*chunk.c)).limit(want)
+        places = [place(row) for row in self._connection.execute(matched).all()]
+        if len(places) == want:
+            return Found(places, places[-1])
+        last = self._connection.execute(inner.limit(1).offset(limit - 1)).one_or_none()  # of the chunk, if it is full
+        return Found(places, place(last) if last is not None else None)
 
     def _between(self, column: ColumnElement[int], start: int | None) -> tuple[Condition, Condition]:
         low, high = self._low, self._high
@@ -120,13 +121,14 @@ def _gather(
     rest = f.on_message(driver.proves)
     places: set[Position] = set()
     for source in driver.sources:
-        ids = source.ids().distinct().limit(GATHER + 1) if source.repeats else source.ids().limit(GATHER + 1)
-        chunk = ids.subquery("chunk")
+        chunk = source.ids().limit(GATHER + 1).subquery("chunk")
         key = order.key
         columns = [key.label("key")] if key is not None else []
         found = select(*columns, chunk.c.id).select_from(chunk).where(*rest, *_beyond(order, start, chunk.c.id))
         if rest or key is not None:
             found = found.join(t.message, message_id == chunk.c.id)
+        if source.repeats:  # not in the chunk, where it would lead the planner to another index
+            found = found.distinct()
         by = [c.nulls_last() if order.descending else c.nulls_first() for c in order.by(*([key] if columns else []))]
         rows = connection.execute(found.order_by(*by, *order.by(chunk.c.id)).limit(want))
         places.update(Position(row[0] if columns else None, row[-1]) for row in rows)
@@ -163,10 +165,12 @@ def find(
         began = time.perf_counter()
         if deadline is not None and began >= deadline and walk.edge != start:
             break
+        before = walk.edge
         places += walk.step(want - len(places))
-        if deadline is not None:
+        if deadline is not None and walk.edge != before:
             spent, left = time.perf_counter() - began, deadline - time.perf_counter()
-            walk.chunk = max(FIRST_CHUNK, min(LAST_CHUNK, int(walk.chunk * left / spent / 3)))
+            fits = int(walk.chunk * left / spent / 3)
+            walk.chunk = max(FIRST_CHUNK, min(LAST_CHUNK, 4 * walk.chunk, fits))
     return Found(places, None if walk.done else walk.edge)
 
 
