@@ -73,11 +73,11 @@ class Acting:
             demo=self.app.start.demo is not None,
         )
 
-    async def do(self, name: str, target: Target | None) -> None:
-        """The act `name` (mail.VERB) on what is marked, or else on the target."""
+    async def do(self, name: str, target: Target | None, *, one: bool = False) -> None:
+        """The act `name` (mail.VERB) on what is marked, or else (or with `one`) on the target."""
         action, view = named(name), self.desk.view
         marks, query = list(view.marks), self.desk.query.text or "status:onhold"
-        if marks or view.all_marked:
+        if (marks or view.all_marked) and not one:
             await self._many(action, marks, query)
             return
         if name == "mail.recall" and self.recall is not None:

@@ -13,12 +13,8 @@ from rcqueue.widgets import keymap
 if TYPE_CHECKING:
     from textual.screen import Screen
 
-    from rcqueue.app import RcqueueApp
-
 
 class RegistryCommands(Provider):
-    app: RcqueueApp
-
     def _actions(self) -> list[Action]:
         screen: Any = self.screen
         situation = screen.situation() if hasattr(screen, "situation") else keymap.Situation(frozenset())
@@ -48,4 +44,5 @@ class RegistryCommands(Provider):
         if do is not None and "app" not in action.contexts:
             do(action.name)
         else:
-            self.app.open(action.name)
+            app: Any = self.app
+            app.open(action.name)

@@ -12,6 +12,7 @@ from textual.containers import Horizontal
 from textual.screen import Screen
 
 from rcqueue.client.view import View
+from rcqueue.widgets import keymap
 from rcqueue.widgets.filter_bar import FilterBar
 from rcqueue.widgets.line import Line
 from rcqueue.widgets.pane import Pane
@@ -40,6 +41,7 @@ SORTS = ("-time", "time", "-score", "expiry", "from", "subject", "-size", "verdi
 
 
 class QueueScreen(Screen[None]):
+    CONTEXT = "queue"
     CSS = """
     QueueScreen { layout: vertical; }
     QueueScreen QueueTable { height: 2fr; }
@@ -100,6 +102,8 @@ class QueueScreen(Screen[None]):
 
     def changed(self) -> None:
         """Something is to be painted: at once, or at the next beat when there was a painting just now."""
+        if self.app.screen is not self and (changed := getattr(self.app.screen, "changed", None)) is not None:
+            changed()  # what is over the queue shows some of it too
         if self._due is None and self.is_mounted:
             wait = max(0.0, BEAT - (time.monotonic() - self._painted_at))
             self._due = self.set_timer(wait or 0.001, self.paint)
@@ -110,8 +114,7 @@ class QueueScreen(Screen[None]):
             self._due = None
         self._painted_at = time.monotonic()
         desk, app, width = self.desk, self.app, self.size.width
-        status = frame.status(desk, app.start.queue, app.state, width, time.monotonic())
-        self.query_one("#status", Line).say(*status)
+        self.query_one("#status", Line).say(*self.status_sides(width))
         self.table.empty = frame.empty(desk, self.view)
         self.table.paint()
         self.query_one("#flash", Line).say(app.flash_pieces())
@@ -120,9 +123,18 @@ class QueueScreen(Screen[None]):
         self.filter.say_matching(frame.matching(desk, waiting=self._waits()))
         self.query_one("#banner", Line).say(frame.banner(desk, self.acting, self.view, width))
         self._turn_to_cursor()
+        context = "filter" if self._typing else self.CONTEXT
+        self.query_one("#footer", Line).say(*frame.footer(context, self.situation(), width))
+
+    def status_sides(self, width: int) -> frame.Sides:
+        """The first line, which other screens show too."""
+        return frame.status(self.desk, self.app.start.queue, self.app.state, width, time.monotonic())
+
+    def situation(self) -> keymap.Situation:
+        if self.acting is None:
+            return keymap.Situation(frozenset())
         row = self.view.current
-        situation = self.acting.situation(row.row if row is not None and not self._typing else None)
-        self.query_one("#footer", Line).say(*frame.footer("filter" if self._typing else "queue", situation, width))
+        return self.acting.situation(row.row if row is not None else None)
 
     def _waits(self) -> bool:
         """Whether what was asked for is not here after a while; sooner, it would only flicker."""
@@ -295,8 +307,10 @@ class QueueScreen(Screen[None]):
         self.app.flash(f"sorted by {sort}")
 
     def do_view_others(self) -> None:
+        from rcqueue.model.query import ANY_STATUS
+
         assert self.desk is not None
-        self._search(self.desk.query.without_status().text)
+        self._search(self.desk.query.with_statuses(ANY_STATUS.value).text)
 
     def do_view_jump(self) -> None:
         self.work(self._jump())

@@ -1,0 +1,184 @@
+"""One mail, the whole screen: its parts one at a time. The keys of the queue act on it here too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.screen import Screen
+
+from rcqueue.widgets import keymap
+from rcqueue.widgets.line import Line
+from rcqueue.widgets.pane import Pane
+from rcqueue.widgets.parts import TABS
+from rcqueue.widgets.text import age
+
+from . import frame, phrases
+from .acting import Target
+from .reading import Reading, tab_line
+
+if TYPE_CHECKING:
+    from rcqueue.app import RcqueueApp
+    from rcqueue.client.desk import Desk
+    from rcqueue.client.window import Line as Row
+
+
+class MessageScreen(Screen[None]):
+    """The mail under the cursor of the queue, when it was opened; the cursor goes along with `next` and `previous`."""
+
+    CONTEXT = "message"
+    BINDINGS: ClassVar[list[BindingType]] = [*keymap.bindings("message")]
+    CSS = """
+    MessageScreen Pane { margin-top: 1; }
+    """
+    app: RcqueueApp
+
+    def __init__(self, tab: str) -> None:
+        super().__init__()
+        self.tab = tab
+        self.painted: Target | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Line(id="status")
+        yield Line(id="title")
+        yield Line(id="tabs")
+        yield Pane()
+        yield Line(id="banner")
+        yield Line(id="flash")
+        yield Line(id="footer")
+
+    def on_mount(self) -> None:
+        self.reading = Reading(self.app.clock)
+        self.set_interval(1.0, self.changed)
+        self._turn()
+
+    @property
+    def desk(self) -> Desk:
+        assert self.app.desk is not None
+        return self.app.desk
+
+    @property
+    def line(self) -> Row | None:
+        return self.desk.view.current
+
+    def situation(self) -> keymap.Situation:
+        assert self.app.queue.acting is not None
+        return self.app.queue.acting.situation(self.line.row if self.line else None)
+
+    # -- painting
+
+    def changed(self) -> None:
+        line, acting = self.line, self.app.queue.acting
+        if not self.is_mounted or line is None or acting is None:
+            return
+        if self.reading.turn_to(line.id):
+            self._read()
+        row = line.row
+        mine = self.desk.is_mine(row)
+        self.painted = Target(row.id, line.seq, row.claim.fence if mine and row.claim else None, row)
+        width = self.size.width
+        self.query_one("#status", Line).say(*self.app.queue.status_sides(width))
+        state = line.gone or ("on hold" if row.status == "ONHOLD" else row.status)
+        held = f"   held by {'you' if mine else row.claim.who}" if row.claim else ""
+        left = age((row.expiry - self.app.clock()).total_seconds()) if row.expiry and row.status == "ONHOLD" else ""
+        self.query_one("#title", Line).say(
+            [(f" {phrases.name(row)}", "strong"), (f"   {row.subject or ''}", "")],
+            [(f"   {state}{held}{f'   expires in {left}' if left else ''} ", "mine" if mine else "dim")],
+        )
+        locked = not self.desk.may_read(row)
+        self.query_one("#tabs", Line).say(tab_line(TABS, self.tab, locked=locked, open=self.reading.body_open))
+        self.query_one(Pane).show(self.reading.show(self.tab, row, locked=locked), keep_place=True)
+        self.query_one("#banner", Line).say(frame.banner(self.desk, acting, self.desk.view, width))
+        self.query_one("#flash", Line).say(self.app.flash_pieces())
+        self.query_one("#footer", Line).say(*frame.footer(self.CONTEXT, self.situation(), width))
+
+    def on_resize(self) -> None:
+        self.changed()
+
+    def _turn(self) -> None:
+        """Another mail, or another part of it."""
+        self.query_one(Pane).top = 0
+        self.changed()
+        self._read()
+        self.app.work(self.desk.present(self.desk.view.cursor, "body" if self.reading.body_open else self.tab))
+
+    def _read(self, *, body: bool = False) -> None:
+        self.app.work(self._read_now(body))
+
+    async def _read_now(self, body: bool) -> None:
+        await self.reading.read(self.desk, (self.tab,), body=body)
+        self.changed()
+
+    def came(self, messages: set[str]) -> None:
+        if self.reading.message in messages:
+            for part in ("history", "envelope"):
+                self.reading.forget_part(part)
+            self._read()
+
+    def rights_changed(self) -> None:
+        self.reading.forget()
+        self._read()
+
+    # -- keys
+
+    def action_do(self, name: str) -> None:
+        handler = getattr(self, "do_" + name.replace(".", "_"), None)
+        if handler is not None:
+            handler()
+        elif name.startswith("mail.") and self.app.queue.acting is not None:
+            self.app.work(self.app.queue.acting.do(name, self.painted, one=True))
+        else:
+            self.app.open(name)
+
+    def do_view_back(self) -> None:
+        self.dismiss()
+
+    def do_view_down(self) -> None:
+        self.query_one(Pane).scroll(1)
+
+    def do_view_up(self) -> None:
+        self.query_one(Pane).scroll(-1)
+
+    def do_view_page_down(self) -> None:
+        self.query_one(Pane).scroll(self.query_one(Pane).size.height - 1)
+
+    def do_view_page_up(self) -> None:
+        self.query_one(Pane).scroll(1 - self.query_one(Pane).size.height)
+
+    def do_view_top(self) -> None:
+        self.query_one(Pane).scroll(-1_000_000)
+
+    def do_view_bottom(self) -> None:
+        self.query_one(Pane).scroll(1_000_000)
+
+    def do_view_next(self) -> None:
+        self._move(1)
+
+    def do_view_previous(self) -> None:
+        self._move(-1)
+
+    def _move(self, rows: int) -> None:
+        self.desk.view.move(rows)
+        self.desk.pump()
+        self._turn()
+
+    def do_view_pane_next(self) -> None:
+        self._turn_tab(1)
+
+    def do_view_pane_previous(self) -> None:
+        self._turn_tab(-1)
+
+    def _turn_tab(self, by: int) -> None:
+        self.tab = TABS[(TABS.index(self.tab) + by) % len(TABS)]
+        self._turn()
+
+    def do_view_unfold(self) -> None:
+        self.tab = "recipients"
+        self._turn()
+
+    def do_mail_body(self) -> None:
+        self.tab = "body"
+        self._turn()
+        if self.line is not None and self.desk.may_read(self.line.row):
+            self._read(body=True)

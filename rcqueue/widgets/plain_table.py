@@ -1,0 +1,97 @@
+"""A small table for pages that list a few things: rows of cells, a cursor, and the keys of the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.cells import cell_len
+from textual import events
+from textual.strip import Strip
+
+from .line import Piece, Styled
+from .text import fit
+
+GAP = 2
+
+
+class PlainTable(Styled, can_focus=True):
+    """`columns` are titles; the last column takes what is left. A cell is (text, style)."""
+
+    DEFAULT_CSS = """
+    PlainTable { width: 1fr; height: 1fr; }
+    """
+
+    selectable: ClassVar[bool] = True
+
+    def __init__(self, columns: Sequence[str], *, cursor: bool = True, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.columns = list(columns)
+        self.rows: list[list[Piece]] = []
+        self.keys: list[str] = []
+        self.at = 0
+        self.top = 0
+        self.has_cursor = cursor
+
+    def show(self, rows: Sequence[tuple[str, Sequence[Piece]]]) -> None:
+        """Rows with their keys; the cursor stays on its key, or goes to what took its place."""
+        key = self.key
+        self.keys = [k for k, _ in rows]
+        self.rows = [list(cells) for _, cells in rows]
+        self.at = self.keys.index(key) if key in self.keys else min(self.at, max(0, len(rows) - 1))
+        self.move(0)
+        self.refresh()
+
+    @property
+    def key(self) -> str | None:
+        """The key of the row under the cursor."""
+        return self.keys[self.at] if self.at < len(self.keys) else None
+
+    @property
+    def room(self) -> int:
+        return max(1, self.size.height - (1 if any(self.columns) else 0))
+
+    def move(self, rows: int) -> None:
+        last = max(0, len(self.rows) - 1)
+        if not self.has_cursor:
+            self.top = min(max(0, self.top + rows), max(0, len(self.rows) - self.room))
+        else:
+            self.at = min(max(0, self.at + rows), last)
+            self.top = min(max(self.top, self.at - self.room + 1), self.at)
+        self.refresh()
+
+    def on_resize(self) -> None:
+        self.move(0)
+
+    def on_click(self, event: events.Click) -> None:
+        self.move(event.y - (self.size.height - self.room) + self.top - self.at)
+
+    def on_mouse_scroll_down(self) -> None:
+        self.move(3)
+
+    def on_mouse_scroll_up(self) -> None:
+        self.move(-3)
+
+    def _widths(self) -> list[int]:
+        table = [[(title, "") for title in self.columns], *self.rows]
+        return [max(cell_len(row[n][0]) for row in table) for n in range(len(self.columns))]
+
+    def render_line(self, y: int) -> Strip:
+        width, titles = self.size.width, self.size.height - self.room
+        widths = self._widths()
+        if y < titles:
+            return self.strip(self._cells([(title, "dim") for title in self.columns], widths), width)
+        at = self.top + y - titles
+        if at >= len(self.rows):
+            return self.strip([], width)
+        pieces = self._cells(self.rows[at], widths)
+        if self.has_cursor and at == self.at:
+            pieces = [(text, f"cursor {style}".strip()) for text, style in [*pieces, (" " * width, "")]]
+        return self.strip(pieces, width)
+
+    @staticmethod
+    def _cells(cells: Sequence[Piece], widths: list[int]) -> list[Piece]:
+        pieces: list[Piece] = [("  ", "")]
+        for n, (text, style) in enumerate(cells):
+            pieces.append((text if n == len(widths) - 1 else fit(text, widths[n] + GAP), style))
+        return pieces
