@@ -73,14 +73,16 @@ class Delivery:
     # -- what is due
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopping:
             sleep = 1.0
             try:
                 sleep = await self._look()
             except Exception:
                 log.exception("delivery: the store could not be read")
+            # Not wait_for: Python 3.11's loses a cancellation that comes together with the event.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), sleep)
+                async with asyncio.timeout(sleep):
+                    await self._woken.wait()
             self._woken.clear()
             await asyncio.sleep(PAUSE)
 
@@ -132,9 +134,7 @@ class Delivery:
                     self._known.discard(key)
         finally:
             lane.sessions -= 1  # before the goodbyes: what comes now opens a session of its own
-            if self._stopping:
-                session.drop()
-        await session.close()
+            await session.close()
 
     async def _attempt(self, lane: _Lane, session: HopSession, key: MailKey) -> None:
         try:

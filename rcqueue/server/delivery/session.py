@@ -9,7 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from aiosmtplib import SMTP, SMTPException, SMTPResponse, SMTPResponseException
+from aiosmtplib import SMTP, SMTPException, SMTPResponse, SMTPResponseException, SMTPServerDisconnected
 from aiosmtplib.protocol import SMTPProtocol
 
 from rcqueue.server.config import SECOND, Address
@@ -163,7 +163,8 @@ class HopSession:
         waiter = protocol._response_waiter
         for chunk in parcel.stuffed():
             protocol.write(chunk)
-            await asyncio.wait_for(protocol._drain_helper(), self._timeout)
+            async with asyncio.timeout(self._timeout):
+                await protocol._drain_helper()
             if waiter is not None and waiter.done():
                 break
         if waiter is None or waiter.done():
@@ -177,4 +178,6 @@ def _why(error: BaseException) -> str:
         return one_line(f"{error.code} {error.message}" if error.code > 0 else str(error.message))
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, SMTPServerDisconnected | ConnectionResetError):
+        return "the connection was lost"
     return one_line(str(error)) or type(error).__name__
