@@ -109,7 +109,7 @@ async def _mails(api: Api, query: str, row: Row) -> AsyncIterator[Row]:
         assert isinstance(envelope, Envelope)
         known = len(envelope.mails)  # of a message to very many only the first
         for line in envelope.mails:
-            own = line.model_dump(include={"id", "toEmail", "status", "expiry", "version"}) | {"claim": line.claim}
+            own = {name: getattr(line, name) for name in ("id", "toEmail", "status", "expiry", "version", "claim")}
             yield row.model_copy(update=own | alone)
     message, _ = parse_id(row.id)
     for n in range(known, row.recipients):

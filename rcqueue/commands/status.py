@@ -65,7 +65,7 @@ def failure(problem: ApiProblem) -> Failure:
 
 
 _MORE = {
-    "query": (("term", "; term {}"), ("place", "; at character {}"), ("expected", "; expected {}")),
+    "query": (("term", "; term {}"), ("expected", "; expected {}")),
     "forbidden": (("right", "; it needs the right {}"), ("class", "; it needs the class {}")),
     "claimed": (("by", "; {} holds it"),),
     "lost": (("by", "; {} holds it"),),
