@@ -84,8 +84,8 @@ def fold_ascii(text: str) -> str:
 
 
 def domain_of(address: str) -> str:
-    """The domain of an address, folded; "" when it has none."""
-    return fold_ascii(address.rpartition("@")[2]) if "@" in address else ""
+    """The domain of an address in lower case; "" when it has none."""
+    return address.rpartition("@")[2].lower() if "@" in address else ""
 
 
 def fold_words(text: str) -> str:
@@ -151,7 +151,7 @@ def _address(raw: str, me: str) -> Parsed:
         return "=", raw, raw
     value = fold_ascii(raw)
     if "@" not in value.lstrip("@"):
-        value = value.lstrip("@").removeprefix("*").strip(".")
+        value = raw.lower().lstrip("@").removeprefix("*").strip(".")
     if not value or value.startswith("@") or value.endswith("@") or any(c.isspace() for c in value):
         raise ValueError
     return "=", value, value

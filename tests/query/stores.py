@@ -21,7 +21,16 @@ NOW = 1_790_000_000_000_000
 HOUR = 3_600_000_000
 PEOPLE = {"anna": 1, "bert": 2, "cora": 3}
 CUSTOMERS = ("all", "acme", "acme/sales", "acme/sales/eu", "acme-old", "zeta", "Acme")
-DOMAINS = ("gmail.com", "mail.gmail.com", "notgmail.com", "example.org", "ex_mple.org", "Example.ORG", "b%c.de")
+DOMAINS = (
+    "gmail.com",
+    "mail.gmail.com",
+    "notgmail.com",
+    "example.org",
+    "ex_mple.org",
+    "Example.ORG",
+    "b%c.de",
+    "MÜNCHEN.example",
+)
 LOCALS = ("anna", "Anna", "sales", "a_b", "a%b", "münchen", "x/y")
 SUBJECTS = (
     "Invoice 7",
@@ -182,7 +191,7 @@ def term(rnd: random.Random) -> str:
     cut = rnd.choice(SUBJECTS)
     part = cut[: rnd.randrange(1, 9)] or "x"
     quoted = '"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    domain = rnd.choice((*DOMAINS, "com", "org", "rg", "mail.com"))
+    domain = rnd.choice((*DOMAINS, "münchen.example", "com", "org", "rg", "mail.com"))
     choices = (
         "status:" + ",".join(rnd.sample([s.lower() for s in STATUSES], rnd.randrange(1, 4))),
         "status:any",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rcqueue.model.access import Right
+from rcqueue.model.fields import domain_of
 from rcqueue.model.ids import MAX_RECIPIENTS, new_message_id
 from rcqueue.model.mail import Receipt, VerdictDetail
 from rcqueue.server.reading.scan import Scan
@@ -159,7 +160,3 @@ def _hold(rows: Rows, a: Arrival, now: int, seq: int, expiry: int) -> Draft:
         facts={"sha256": digest.hex(), "size": len(a.raw), "verdict": str(scan.verdict)},
         personal={"client": a.receipt.client, "sender": a.sender},
     )
-
-
-def domain_of(address: str) -> str:
-    return address.rpartition("@")[2].lower() if "@" in address else ""

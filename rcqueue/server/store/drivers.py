@@ -178,9 +178,8 @@ def _offered(f: Filter, term: Term) -> Driver | None:
         case "degraded" if term.value:
             return Driver((Source(message_id, (t.message.c.degraded.is_not(None),)),), proves)
         case "id":
-            return Driver(
-                tuple(Source(message_id, (message_id == message,)) for message in sorted({m for m, _ in term.value}))
-            )
+            those = sorted({message for message, _ in term.value})
+            return Driver((Source(message_id, (message_id.in_(those),)),), ordered=False)
         case "score" | "size":
             sources, status = _holds(f, COMPARE[term.op](t.message.c[term.field], term.value))
             return Driver(sources, proves | status, ordered=False)

@@ -25,8 +25,8 @@ metadata = MetaData()
 
 # BIGINT PRIMARY KEY is no rowid alias in SQLite, INTEGER is.
 Big = BigInteger().with_variant(Integer, "sqlite")
-# Text that is sorted: in the order of its bytes, as SQLite and Python have it.
-Sorted = Text().with_variant(Text(collation="C"), "postgresql")
+# Text that is sorted, or folded by lower(): byte by byte and A-Z only, as on SQLite.
+Bytewise = Text().with_variant(Text(collation="C"), "postgresql")
 
 STATUSES = ("onhold", "releasing", "uncertain", "released", "deleted", "expired")
 
@@ -166,13 +166,13 @@ message = Table(
     Column("at", Big, nullable=False),
     Column("size", Big, nullable=False),
     Column("sender", Text, nullable=False),
-    Column("from_email", Sorted, nullable=False),
+    Column("from_email", Bytewise, nullable=False),
     Column("from_domain", Text, nullable=False),
-    Column("subject", Sorted, nullable=False),
+    Column("subject", Bytewise, nullable=False),
     Column("first_rcpt", Text, nullable=False),
     Column("score", Float),
-    Column("verdict", Sorted, nullable=False),
-    Column("rules", Text, nullable=False),  # JSON list of names
+    Column("verdict", Bytewise, nullable=False),
+    Column("rules", Bytewise, nullable=False),  # JSON list of names
     Column("degraded", Text),
     Column("recipients", Integer, nullable=False),
     *(Column(s, Integer, nullable=False) for s in STATUSES),  # mails by status
@@ -218,7 +218,7 @@ mail = Table(
     metadata,
     Column("message", Big, nullable=False),
     Column("n", Integer, nullable=False),
-    Column("rcpt", Text, nullable=False),
+    Column("rcpt", Bytewise, nullable=False),
     Column("rcpt_domain", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("expiry", Big, nullable=False),
