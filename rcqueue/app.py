@@ -24,6 +24,7 @@ from textual.screen import Screen
 from rcqueue import theme
 from rcqueue.screens.queue import QueueScreen
 from rcqueue.terminal.driver import FrugalApp
+from rcqueue.terminal.keys import KeysInTurn
 from rcqueue.widgets.keymap import bindings
 from rcqueue.widgets.line import Piece
 
@@ -109,7 +110,7 @@ class Network:
         )
 
 
-class RcqueueApp(FrugalApp[None]):
+class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
     CSS = """
     Screen { background: $queue-background; color: $queue-text; layers: base; }
     """
