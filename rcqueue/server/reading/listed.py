@@ -121,7 +121,7 @@ FILTERS: dict[str, Callable[[str], str]] = {
     "x-quarantine-id": _TOKEN,
     "x-virus-scanned": _as_is,
     "x-virus-status": _virus_status,
-    "x-rcq-verdict": _as_is,
+    "x-rcq-verdict": _only(r"[a-z]{1,20}"),  # the reason behind it is of class `rules`
 }
 
 _AS_THEY_STAND = """from to cc reply-to sender subject date message-id return-path received authentication-results

@@ -104,9 +104,10 @@ def _scan(raw: bytes) -> Scan:
                 troubles[f"{name}: {trouble}"] = None
 
     sender = senders[0] if senders else addresses.Address("", "")
-    judgement = verdict.judge(
-        {field.name.lower(): field.value for field in reversed(filters)}, first.get("x-spam-report", "")
-    )
+    said = {field.name.lower(): field.value for field in reversed(filters)}
+    if "x-rcq-verdict" in said:  # whole: its reason goes where rule text goes
+        said["x-rcq-verdict"] = decode(first["x-rcq-verdict"][: caps.FIELD], declared)[0]
+    judgement = verdict.judge(said, first.get("x-spam-report", ""))
     return Scan(
         from_email=sender.address,
         from_domain=sender.domain,

@@ -31,7 +31,7 @@ class Judgement:
     verdict: VerdictKind
     score: float | None = None
     required: float | None = None
-    reason: str = ""  #: names no file and quotes no body
+    reason: str = ""  #: of class `rules`: what X-Rcq-Verdict says is free text
     rules: list[RuleHit] = field(default_factory=list)
 
 
