@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from aiosmtpd.smtp import Envelope, Session
 
@@ -105,8 +105,7 @@ class NextHop:
             return
         self._server.close()
         for transport in list(self._connections):
-            if isinstance(transport, asyncio.Transport):
-                transport.abort()
+            cast(asyncio.Transport, transport).abort()  # uvloop's are no subclass
         await self._server.wait_closed()
         self._server = None
 
@@ -170,8 +169,7 @@ class NextHop:
         if all(behaviour.kept for behaviour in lost):
             self._keep(envelope, data)
         if lost:
-            assert isinstance(server.transport, asyncio.Transport)
-            server.transport.abort()
+            cast(asyncio.Transport, server.transport).abort()
         return f"250 2.0.0 Ok: {len(data)} bytes"
 
 

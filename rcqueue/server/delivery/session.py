@@ -8,6 +8,7 @@ import re
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import cast
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponse, SMTPResponseException, SMTPServerDisconnected
 from aiosmtplib.protocol import SMTPProtocol
@@ -110,8 +111,8 @@ class HopSession:
         """Cuts the connection: what is not sent yet is not sent."""
         client, self._client = self._client, None
         if client is not None:
-            if isinstance(client.transport, asyncio.Transport):
-                client.transport.abort()
+            if client.transport is not None:
+                cast(asyncio.Transport, client.transport).abort()
             client.close()
 
     async def _ready(self) -> SMTP:
@@ -157,8 +158,8 @@ class HopSession:
             if response.code < 400:
                 self.drop()  # what it takes the next bytes for, nobody knows
             raise _Replied(response)
-        assert isinstance(protocol.transport, asyncio.WriteTransport)
-        protocol.transport.set_write_buffer_limits(high=0)  # drained: nothing waits in this process
+        # Drained shall mean that nothing waits in this process.
+        cast(asyncio.WriteTransport, protocol.transport).set_write_buffer_limits(high=0)
         protocol._response_pending = True  # an answer in the middle is read, not thrown away
         waiter = protocol._response_waiter
         for chunk in parcel.stuffed():

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 import socket
-from typing import Any
+from typing import Any, cast
 
 from aiosmtpd.smtp import Envelope, Session
 
@@ -151,8 +151,8 @@ class _Connection(ChunkedSMTP):
             self.transport.close()
 
     def cut(self) -> None:
-        if isinstance(self.transport, asyncio.Transport):
-            self.transport.abort()
+        if self.transport is not None:
+            cast(asyncio.Transport, self.transport).abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.connected_at = self._now()
