@@ -124,7 +124,7 @@ def _score(raw: str, me: str) -> Parsed:
 
 def _size(raw: str, me: str) -> Parsed:
     op, number, unit, shown = _number(raw)
-    if unit.upper() not in _SIZES or number < 0:
+    if unit.upper() not in _SIZES or not 0 <= number * _SIZES[unit.upper()] < 1 << 60:
         raise ValueError
     return op, round(number * _SIZES[unit.upper()]), ("" if op == "=" else op) + shown + unit.upper()
 

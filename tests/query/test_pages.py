@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete
 
 from rcqueue.model.access import Access, DataClass, Grant, Right
-from rcqueue.model.fields import STATUSES, fold_ascii
+from rcqueue.model.fields import STATUSES, VERDICTS, fold_ascii
 from rcqueue.model.ids import encode_message, new_message_id
 from rcqueue.model.mail import Row
 from rcqueue.model.query import EVERY, SORTS, QueryForbidden, matching, parse
@@ -276,6 +276,9 @@ def test_when_time_is_up_a_page_is_partial_and_goes_on(backwards, monkeypatch):
             '[["time"],1,null]',
             '["size",1,99999999999999999999]',
             '["subject",1,7]',
+            '["score",1,NaN]',
+            '["subject",1,"\\ud800"]',
+            '["subject",1,"\\u0000"]',
             "[" * 500,
             '"\ud83d"'.encode("utf-16", "surrogatepass").decode("utf-16", "replace"),
         )
@@ -343,3 +346,34 @@ def test_counts_stop_at_the_cap(monkeypatch):
         assert tally.matching == 10 and tally.capped
         tally = pages.counts(connection, EVERYWHERE, parse("verdict:spam status:any"), now_us=NOW)
         assert not tally.capped  # kept counters answer it, however many
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "age:<38000w",
+        "age:>38000w",
+        "at:>9999-12-31T23:59Z",
+        "at:<9999-12-31T23:59Z",
+        "at:>0001-01-01",
+        "at:<0001-01-01",
+        "expires:<38000w",
+        "size:<999999999G",
+        "score:>=-999999999999999",
+        "verdict:" + ",".join(v.lower() for v in VERDICTS),
+        "-verdict:" + ",".join(v.lower() for v in VERDICTS),
+        "-status:any",
+        "-customer:all",
+        "status:any " + " ".join(["x"] * 50),
+    ],
+)
+def test_extremes(text):
+    held = messages(random.Random(6), 30)
+    query = parse(text)
+    with store(held) as connection:
+        for sort in SORT_NAMES:
+            assert ids(page(connection, query, sort, limit=100)) == oracle(held, query, sort)
+        tally = pages.counts(connection, EVERYWHERE, query, now_us=NOW, budget_s=60)
+        assert tally.matching == sum(len(matching(query, f, NOW)) for f in held)
+        assert page(connection, query, "-time", time_us=1 << 80) is not None
+        assert page(connection, query, "time", time_us=-1) is not None

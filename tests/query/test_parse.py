@@ -159,6 +159,7 @@ def test_one_mail_may_be_asked_for():
         ("score:nan", "score:nan", 0, ">8"),
         ("size:<1X", "size:<1X", 0, "K, M, G"),
         ("size:-1", "size:-1", 0, "K, M, G"),
+        ("size:<999999999999999G", "size:<999999999999999G", 0, "K, M, G"),
         ("age:2h", "age:2h", 0, "<2h"),
         ("age:<2", "age:<2", 0, "<2h"),
         ("age:<2y", "age:<2y", 0, "<2h"),

@@ -191,13 +191,17 @@ def _offered(f: Filter, term: Term) -> Driver | None:
     return None
 
 
+def within_ids(at_us: int) -> int:
+    """The time, or the nearest that an id can have."""
+    return max(0, min(at_us, (MAX_ID >> 21) * 1000 - 1000))
+
+
 def id_range(f: Filter) -> tuple[int, int]:
     """Ids of messages are times: between which two (both not included) the terms on age and time let them be."""
     low, high = 0, MAX_ID
     for term in f.query.terms:
         if term.field in ("age", "at") and not term.negated:
-            at = term.value if term.field == "at" else f.now_us - term.value
-            at = min(max(at, 0), 1 << 60)
+            at = within_ids(term.value if term.field == "at" else f.now_us - term.value)
             if (">" in term.op) == (term.field == "at"):
                 low = max(low, first_id_at(at) - 1)
             else:
@@ -217,7 +221,7 @@ def _size(connection: Connection, driver: Driver, cap: int, bounds: tuple[int, i
         if driver.ordered and bounds != (0, MAX_ID):
             some = some.where(source.id > low, source.id < high)
         counts.append(select(func.count()).select_from(some.subquery()).scalar_subquery())
-    return sum(connection.execute(select(*counts)).one())
+    return sum(connection.execute(select(*counts)).one()) if counts else 0
 
 
 def choose(connection: Connection, f: Filter, order: Order) -> tuple[Driver, bool]:

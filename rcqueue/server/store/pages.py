@@ -22,7 +22,7 @@ from rcqueue.model.ids import first_id_at
 from rcqueue.model.query import EVERY, Query, check, parse_sort
 
 from . import tables as t
-from .drivers import MAX_ID, Order, Position, message_id
+from .drivers import MAX_ID, Order, Position, message_id, within_ids
 from .listing import SOME, RowData, build_row, padded, read_rows, session_mark
 from .query_sql import Filter, at_customer
 from .walk import everything, find
@@ -99,10 +99,12 @@ def decode_cursor(sort: str, cursor: str) -> Position:
         if cursor[:1] != "1" or len(cursor) > 1000:
             raise ValueError
         data = base64.b64decode(cursor[1:] + "=" * (-len(cursor[1:]) % 4), altchars=b"-_", validate=True)
-        name, message, key = json.loads(data)
+        name, message, key = json.loads(data, parse_constant=_KEYS.__getitem__)  # NaN is none of them
         if not isinstance(message, int) or isinstance(message, bool) or not 0 <= message <= MAX_ID:
             raise ValueError
         if not isinstance(key, _KEYS[name]) or (isinstance(key, int) and abs(key) > MAX_ID):
+            raise ValueError
+        if isinstance(key, str) and b"\0" in key.encode():
             raise ValueError
     except (ValueError, TypeError, KeyError, RecursionError):
         raise ValueError(f"{cursor[:40]!r} is no cursor: expected `next` or `previous` of a page") from None
@@ -193,7 +195,7 @@ def _place_of(connection: Connection, f: Filter, order: Order, message: int) -> 
 def _place_at(order: Order, time_us: int) -> Position:
     if order.key is not None:
         raise ValueError("a page starts at a time only in a list sorted by time")
-    time_us = max(0, min(time_us, 1 << 60))
+    time_us = within_ids(time_us)
     # Newest first: at the last message that is not younger than that; oldest first: at the first not older.
     return Position(None, first_id_at(time_us + 1000) if order.descending else first_id_at(time_us) - 1)
 
