@@ -83,7 +83,8 @@ class Desk:
         self.counts: QueryCounts | None = None
         self.rates = Rates()
         self.presence: dict[str, Presence] = {}
-        self.lost_at: datetime | None = clock()  # since when the feed is not there; None: it is
+        self.heard = False  #: the feed has been there
+        self.lost_at: datetime | None = None  #: since when it is not there any more; None: it was not lost
         self.why_lost = ""
         self.ended = ""  #: why this terminal can't go on with this sign-in
         self.refused: Callable[[str], None] = lambda _: None  #: told what the server refused of the list
@@ -254,6 +255,7 @@ class Desk:
             self.changed()
 
     def _back(self) -> None:
+        self.heard = True
         if self.lost_at is not None:
             self.lost_at = None
             self._count_due = True

@@ -40,7 +40,7 @@ def status(desk: Desk | None, queue: str, state: str, width: int, now: float) ->
     if desk.ended:
         right.append(("signed out ", "bad"))
     elif desk.live:
-        right.append(("live ", ""))
+        right.append(("live ", "") if desk.heard else ("connecting ", "dim"))
     else:
         right.append((f"{age(desk.stale_for)} old ", "warn"))
     while len(left) > 2 and sum(cell_len(text) for text, _ in left + right) > width:

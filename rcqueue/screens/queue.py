@@ -153,6 +153,12 @@ class QueueScreen(Screen[None]):
         self.set_class(self.size.width >= WIDE, "-wide")
         self.paint()
 
+    def on_descendant_focus(self) -> None:
+        self.changed()
+
+    def on_descendant_blur(self) -> None:
+        self.changed()
+
     @on(QueueTable.Resized)
     def _resized(self) -> None:
         if self.desk is not None:

@@ -53,7 +53,7 @@ class Layout:
         rest = width - MARK - len(shown) - sum(_FIXED.get(c, 0) for c in shown)
         widths = dict(_FIXED)
         if "to" in shown:
-            widths["to"] = max(_LEAST["to"], min(26, rest * 25 // 100))
+            widths["to"] = max(_LEAST["to"], min(26, rest * 23 // 100))
             rest -= widths["to"]
         widths["from"] = max(8, min(32, rest * 6 // 10))
         widths["subject"] = max(0, rest - widths["from"])

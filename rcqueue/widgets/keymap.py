@@ -66,10 +66,10 @@ def works(action: Action, now: Situation) -> bool:
             return now.status is not None and now.body
         case "mail.show" | "mail.note" | "view.select":
             return now.status is not None
-    if now.marks and action.many:
-        return True
     if action.statuses and now.status not in action.statuses:
         return False
+    if now.marks and action.many:
+        return True
     match action.name:
         case "mail.claim":
             return now.claim == ""
