@@ -37,6 +37,9 @@ async def _serve(args: argparse.Namespace) -> int:
     import logging
 
     from rcqueue.demo.serve import Demo, Options
+    from rcqueue.server.config import ConfigMistake
+    from rcqueue.server.store.database import InUse
+    from rcqueue.server.store.writer import Refused
 
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     over = asyncio.Event()
@@ -51,7 +54,10 @@ async def _serve(args: argparse.Namespace) -> int:
             async with Demo(folder, options) as demo:
                 print(demo.ready_line(), flush=True)
                 await over.wait()
-        except OSError as error:
+        except ConfigMistake as error:
+            print(f"rcqueue demo: {error}", file=sys.stderr)
+            return USAGE
+        except (OSError, InUse, Refused) as error:
             print(f"rcqueue demo: {error}", file=sys.stderr)
             return FAILED
     return 0

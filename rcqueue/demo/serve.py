@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import aiosmtplib
+from pydantic import ValidationError
+from sqlalchemy import Connection, select
 
 from rcqueue.demo.colleagues import NAMES, Colleague
 from rcqueue.demo.mail import CUSTOMERS, Sample, messages
@@ -20,10 +22,11 @@ from rcqueue.demo.next_hop import NextHop
 from rcqueue.demo.ports import bind
 from rcqueue.model.access import ROOT, Grant
 from rcqueue.server.asgi import Server
-from rcqueue.server.config import Address, Config
+from rcqueue.server.config import Address, Config, ConfigMistake
 from rcqueue.server.identity.passwords import hash_password
 from rcqueue.server.identity.sessions import token_hash
 from rcqueue.server.marshal.people import ChangePerson, FirstAdmin, StartSession
+from rcqueue.server.store import tables as t
 
 #: Who there is beside the colleagues: (name, role). The first is the one who types the command.
 ACCOUNTS = (("anna", "admin"), ("otto", "operator"), ("bella", "blind"), ("vera", "auditor"))
@@ -49,7 +52,11 @@ class Account:
 
 
 class Demo:
-    """`async with Demo(folder, options) as demo`: ready when it is entered."""
+    """`async with Demo(folder, options) as demo`: ready when it is entered. A folder of an earlier run goes on where
+    that ended; its people get new passwords and tokens.
+
+    Raises ConfigMistake, OSError; InUse: another process serves the folder; Refusal: the admin there was disabled.
+    """
 
     def __init__(self, folder: Path, options: Options) -> None:
         self.folder, self.options = folder, options
@@ -58,32 +65,33 @@ class Demo:
         self._mail = messages(options.seed or secrets.randbits(32))
 
     async def __aenter__(self) -> Demo:
-        self.next_hop = NextHop(self.folder / "next-hop")
-        await self.next_hop.start()
-        config = Config(
-            data_dir=self.folder / "data",
-            http={"listen": _listen(self.options.http)},
-            smtp={"listen": _listen(self.options.smtp)},
-            next_hop={"default": f"127.0.0.1:{self.next_hop.port}"},
-            customer=[{"path": path, "domains": domains} for path, domains in CUSTOMERS],
-        )
-        self.server = Server(config)
-        try:
-            await self.server.start()
+        async with contextlib.AsyncExitStack() as stack:
+            self.next_hop = NextHop(self.folder / "next-hop")
+            await self.next_hop.start()
+            stack.push_async_callback(self.next_hop.stop)
+            self.server = await stack.enter_async_context(Server(self._config()))
             await self._people()
             await self._send(self.options.mails)
+            stack.push_async_callback(self._stop_work)
             self._start_work()
-        except BaseException:
-            await self.__aexit__()
-            raise
+            self._stack = stack.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.server.stop()
-        await self.next_hop.stop()
+        await self._stack.aclose()
+
+    def _config(self) -> Config:
+        try:
+            return Config(
+                data_dir=self.folder / "data",
+                http={"listen": _listen(self.options.http)},
+                smtp={"listen": _listen(self.options.smtp)},
+                next_hop={"default": f"127.0.0.1:{self.next_hop.port}"},
+                customer=[{"path": path, "domains": domains} for path, domains in CUSTOMERS],
+            )
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ConfigMistake(f"--{first['loc'][0]}: {first['ctx']['error']}") from None
 
     def ready_line(self) -> str:
         """What scripts read: where everything is."""
@@ -102,28 +110,25 @@ class Demo:
     # -- people
 
     async def _people(self) -> None:
-        marshal, admin = self.server.marshal, 0
-        people = [*ACCOUNTS, *((name, "operator") for name in NAMES[: self.options.colleagues])]
-        for name, role in people:
+        marshal = self.server.marshal
+        known = await marshal.database.read(_accounts)
+        admin = 0  # the session of the first account: it makes the others
+        for name, role in [*ACCOUNTS, *((name, "operator") for name in NAMES[: self.options.colleagues])]:
+            account, enabled = known.get(name, (0, True))
+            if admin and not enabled:
+                continue
             password = "-".join(secrets.token_hex(2) for _ in range(4))
             hashed = await hash_password(password)
-            if not self.accounts:
-                account = await marshal.do(FirstAdmin(name, hashed, await self._count()))
-            else:
-                grants = (Grant(role, ROOT),)
-                account = await marshal.do(ChangePerson(admin, "create", name, grants, password=hashed))
+            if not account and not admin:
+                account = await marshal.do(FirstAdmin(name, hashed, len(known)))
+            elif not account:
+                account = await marshal.do(ChangePerson(admin, "create", name, (Grant(role, ROOT),), password=hashed))
             token = secrets.token_urlsafe(32)
             session = await marshal.do(StartSession(account, token_hash(token), "token", "demo", DAY))
             admin = admin or session["id"]
+            if name in known:
+                await marshal.do(ChangePerson(admin, "password", name, password=hashed))
             self.accounts.append(Account(name, role, password, str(self._keep(name, token))))
-
-    async def _count(self) -> int:
-        from sqlalchemy import func, select
-
-        from rcqueue.server.store import tables as t
-
-        query = select(func.count()).select_from(t.account)
-        return int(await self.server.marshal.database.read(lambda c: c.execute(query).scalar_one()))
 
     def _keep(self, name: str, token: str) -> Path:
         folder = self.folder / "tokens"
@@ -139,9 +144,14 @@ class Demo:
     def _start_work(self) -> None:
         if self.options.rate > 0:
             self._tasks.append(asyncio.create_task(self._feed()))
-        for seed, account in enumerate(self.accounts[len(ACCOUNTS) :]):
+        for seed, account in enumerate(account for account in self.accounts if account.name in NAMES):
             colleague = Colleague(self.server.http_url, account.name, account.password, self.options.seed + seed)
             self._tasks.append(asyncio.create_task(colleague.work()))
+
+    async def _stop_work(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _feed(self) -> None:
         """Mail at a steady rate, until cancelled. A connection that breaks is opened anew."""
@@ -171,6 +181,11 @@ class Demo:
         return aiosmtplib.SMTP(
             hostname="127.0.0.1", port=self.server.smtp.port, start_tls=False, local_hostname="mx.demo.example"
         )
+
+
+def _accounts(connection: Connection) -> dict[str, tuple[int, bool]]:
+    """(id, enabled) by name."""
+    return {row.name: (row.id, row.enabled) for row in connection.execute(select(t.account))}
 
 
 def _listen(text: str | None) -> Any:
