@@ -40,13 +40,15 @@ def _command(work: Command) -> Command:
 
     @functools.wraps(work)
     def run(args: argparse.Namespace) -> int:
-        os.umask(0o077)  # the queue is nobody else's to read
+        umask = os.umask(0o077)  # the queue is nobody else's to read
         try:
             return work(args)
         except (ConfigMistake, InUse, SchemaMistake, Refusal) as mistake:
             for line in str(mistake).splitlines():
                 print(f"rcqueue: {safe_text(line)}", file=sys.stderr)
             return FAILED
+        finally:
+            os.umask(umask)
 
     return run
 
