@@ -39,17 +39,14 @@ def _server() -> Iterator[StandIn]:
 @pytest.fixture
 def standin(_server: StandIn) -> StandIn:
     """One server for all tests of the command line, as new for each."""
-    new = StandIn()
-    for name, value in vars(new).items():
-        if name not in ("port", "url", "_server", "_thread"):
-            setattr(_server, name, value)
+    _server.reset()
     return _server
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folders of a user who has nothing set up."""
-    for name in ("RCQUEUE_SERVER", "RCQUEUE_TOKEN_FILE"):
+    for name in ("RCQUEUE_SERVER", "RCQUEUE_TOKEN_FILE", "COLUMNS", "LINES"):
         monkeypatch.delenv(name, raising=False)
     for name, folder in (("XDG_CONFIG_HOME", "config"), ("XDG_RUNTIME_DIR", "run")):
         (tmp_path / folder).mkdir(mode=0o700)

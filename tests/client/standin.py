@@ -77,6 +77,12 @@ class StandIn:
         self.port = sock.getsockname()[1]
         sock.close()
         self.url = f"http://127.0.0.1:{self.port}"
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """As new, for the next test; it goes on running."""
         self.rows = [row(n) for n in range(1, 6)]
         self.journal = "J1"
         self.entries: list[dict[str, Any]] = []
@@ -92,8 +98,6 @@ class StandIn:
         self.kick = 0  #: close code for the next chance
         self.mangle: Callable[[dict[str, Any]], list[dict[str, Any]]] = lambda frame: [frame]
         self.said: list[dict[str, Any]] = []  #: frames of clients
-        self._server: uvicorn.Server | None = None
-        self._thread: threading.Thread | None = None
 
     # -- running
 
