@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
+from collections import deque
 from pathlib import Path
 from typing import Any
 
 from rcqueue.demo.folder import demo_folder
+from rcqueue.safe_text import safe_text
 
 FAILED, USAGE = 1, 2
 
@@ -67,8 +71,14 @@ async def _serve(args: argparse.Namespace) -> int:
 
 
 def _with_terminal(args: argparse.Namespace) -> int:
-    child = subprocess.Popen(_child_command(args), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert child.stdin is not None and child.stdout is not None
+    child = subprocess.Popen(
+        _child_command(args), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert child.stdin is not None and child.stdout is not None and child.stderr is not None
+    # What the server complains of may quote mail: it waits until the screen is gone, and is made safe.
+    said: deque[str] = deque(maxlen=20)
+    listening = threading.Thread(target=said.extend, args=(child.stderr,), daemon=True)
+    listening.start()
     try:
         line = child.stdout.readline()
         if not line:
@@ -82,6 +92,10 @@ def _with_terminal(args: argparse.Namespace) -> int:
             child.wait(10)
         except subprocess.TimeoutExpired:
             child.kill()
+        listening.join(1)
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            for complaint in said:
+                print(safe_text(complaint.rstrip("\n")), file=sys.stderr)
 
 
 def _child_command(args: argparse.Namespace) -> list[str]:
