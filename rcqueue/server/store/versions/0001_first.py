@@ -143,7 +143,7 @@ def upgrade() -> None:
         "mail",
         sa.Column("message", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("n", sa.Integer(), nullable=False),
-        sa.Column("rcpt", sa.Text(), nullable=False),
+        sa.Column("rcpt", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("rcpt_domain", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("expiry", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -175,7 +175,7 @@ def upgrade() -> None:
     op.create_index(
         "mail_expiry",
         "mail",
-        ["expiry"],
+        ["expiry", "status"],
         unique=False,
         sqlite_where=sa.text("status = 'ONHOLD'"),
         postgresql_where=sa.text("status = 'ONHOLD'"),
@@ -195,7 +195,7 @@ def upgrade() -> None:
         sa.Column("first_rcpt", sa.Text(), nullable=False),
         sa.Column("score", sa.Float(), nullable=True),
         sa.Column("verdict", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
-        sa.Column("rules", sa.Text(), nullable=False),
+        sa.Column("rules", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("degraded", sa.Text(), nullable=True),
         sa.Column("recipients", sa.Integer(), nullable=False),
         sa.Column("onhold", sa.Integer(), nullable=False),
@@ -214,7 +214,7 @@ def upgrade() -> None:
     op.create_index(
         "message_degraded",
         "message",
-        ["id"],
+        ["id", "degraded"],
         unique=False,
         sqlite_where=sa.text("degraded IS NOT NULL"),
         postgresql_where=sa.text("degraded IS NOT NULL"),
@@ -222,7 +222,7 @@ def upgrade() -> None:
     op.create_index(
         "message_deleted_time",
         "message",
-        ["id"],
+        ["id", "deleted"],
         unique=False,
         sqlite_where=sa.text("deleted > 0"),
         postgresql_where=sa.text("deleted > 0"),
@@ -230,7 +230,7 @@ def upgrade() -> None:
     op.create_index(
         "message_expired_time",
         "message",
-        ["id"],
+        ["id", "expired"],
         unique=False,
         sqlite_where=sa.text("expired > 0"),
         postgresql_where=sa.text("expired > 0"),
@@ -238,7 +238,7 @@ def upgrade() -> None:
     op.create_index(
         "message_offhold_expiry",
         "message",
-        [sa.literal_column("next_expiry"), "id"],
+        [sa.literal_column("next_expiry"), "id", "onhold"],
         unique=False,
         sqlite_where=sa.text("onhold = 0"),
         postgresql_where=sa.text("onhold = 0"),
@@ -246,7 +246,7 @@ def upgrade() -> None:
     op.create_index(
         "message_offhold_from",
         "message",
-        [sa.literal_column("lower(substr(from_email, 1, 64))"), "id"],
+        [sa.literal_column("lower(substr(from_email, 1, 64))"), "id", "onhold"],
         unique=False,
         sqlite_where=sa.text("onhold = 0"),
         postgresql_where=sa.text("onhold = 0"),
@@ -254,7 +254,7 @@ def upgrade() -> None:
     op.create_index(
         "message_offhold_score",
         "message",
-        [sa.literal_column("score"), "id"],
+        [sa.literal_column("score"), "id", "onhold"],
         unique=False,
         sqlite_where=sa.text("onhold = 0"),
         postgresql_where=sa.text("onhold = 0"),
@@ -262,7 +262,7 @@ def upgrade() -> None:
     op.create_index(
         "message_offhold_size",
         "message",
-        [sa.literal_column("size"), "id"],
+        [sa.literal_column("size"), "id", "onhold"],
         unique=False,
         sqlite_where=sa.text("onhold = 0"),
         postgresql_where=sa.text("onhold = 0"),
@@ -270,7 +270,7 @@ def upgrade() -> None:
     op.create_index(
         "message_offhold_subject",
         "message",
-        [sa.literal_column("lower(substr(subject, 1, 64))"), "id"],
+        [sa.literal_column("lower(substr(subject, 1, 64))"), "id", "onhold"],
         unique=False,
         sqlite_where=sa.text("onhold = 0"),
         postgresql_where=sa.text("onhold = 0"),
@@ -278,7 +278,7 @@ def upgrade() -> None:
     op.create_index(
         "message_offhold_verdict",
         "message",
-        [sa.literal_column("verdict"), "id"],
+        [sa.literal_column("verdict"), "id", "onhold"],
         unique=False,
         sqlite_where=sa.text("onhold = 0"),
         postgresql_where=sa.text("onhold = 0"),
@@ -286,7 +286,7 @@ def upgrade() -> None:
     op.create_index(
         "message_onhold_expiry",
         "message",
-        [sa.literal_column("next_expiry"), "id"],
+        [sa.literal_column("next_expiry"), "id", "onhold"],
         unique=False,
         sqlite_where=sa.text("onhold > 0"),
         postgresql_where=sa.text("onhold > 0"),
@@ -294,7 +294,7 @@ def upgrade() -> None:
     op.create_index(
         "message_onhold_from",
         "message",
-        [sa.literal_column("lower(substr(from_email, 1, 64))"), "id"],
+        [sa.literal_column("lower(substr(from_email, 1, 64))"), "id", "onhold"],
         unique=False,
         sqlite_where=sa.text("onhold > 0"),
         postgresql_where=sa.text("onhold > 0"),
@@ -302,7 +302,7 @@ def upgrade() -> None:
     op.create_index(
         "message_onhold_score",
         "message",
-        [sa.literal_column("score"), "id"],
+        [sa.literal_column("score"), "id", "onhold"],
         unique=False,
         sqlite_where=sa.text("onhold > 0"),
         postgresql_where=sa.text("onhold > 0"),
@@ -310,7 +310,7 @@ def upgrade() -> None:
     op.create_index(
         "message_onhold_size",
         "message",
-        [sa.literal_column("size"), "id"],
+        [sa.literal_column("size"), "id", "onhold"],
         unique=False,
         sqlite_where=sa.text("onhold > 0"),
         postgresql_where=sa.text("onhold > 0"),
@@ -318,7 +318,7 @@ def upgrade() -> None:
     op.create_index(
         "message_onhold_subject",
         "message",
-        [sa.literal_column("lower(substr(subject, 1, 64))"), "id"],
+        [sa.literal_column("lower(substr(subject, 1, 64))"), "id", "onhold"],
         unique=False,
         sqlite_where=sa.text("onhold > 0"),
         postgresql_where=sa.text("onhold > 0"),
@@ -326,7 +326,7 @@ def upgrade() -> None:
     op.create_index(
         "message_onhold_time",
         "message",
-        ["id"],
+        ["id", "onhold"],
         unique=False,
         sqlite_where=sa.text("onhold > 0"),
         postgresql_where=sa.text("onhold > 0"),
@@ -334,7 +334,7 @@ def upgrade() -> None:
     op.create_index(
         "message_onhold_verdict",
         "message",
-        [sa.literal_column("verdict"), "id"],
+        [sa.literal_column("verdict"), "id", "onhold"],
         unique=False,
         sqlite_where=sa.text("onhold > 0"),
         postgresql_where=sa.text("onhold > 0"),
@@ -342,7 +342,7 @@ def upgrade() -> None:
     op.create_index(
         "message_released_time",
         "message",
-        ["id"],
+        ["id", "released"],
         unique=False,
         sqlite_where=sa.text("released > 0"),
         postgresql_where=sa.text("released > 0"),
@@ -350,7 +350,7 @@ def upgrade() -> None:
     op.create_index(
         "message_releasing_time",
         "message",
-        ["id"],
+        ["id", "releasing"],
         unique=False,
         sqlite_where=sa.text("releasing > 0"),
         postgresql_where=sa.text("releasing > 0"),
@@ -358,7 +358,7 @@ def upgrade() -> None:
     op.create_index(
         "message_uncertain_time",
         "message",
-        ["id"],
+        ["id", "uncertain"],
         unique=False,
         sqlite_where=sa.text("uncertain > 0"),
         postgresql_where=sa.text("uncertain > 0"),
