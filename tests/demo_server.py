@@ -6,20 +6,34 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import httpx
+
 
 class DemoServer:
-    """`with DemoServer(mails=20) as demo`: ready; stopped by SIGTERM at the end."""
+    """`with DemoServer(mails=20) as demo`: ready; stopped by SIGTERM at the end. `options` are further ones of the
+    command, `environ` is added to the environment."""
 
-    def __init__(self, *, mails: int = 0, rate: float = 0, colleagues: int = 0, data_dir: Path | None = None) -> None:
-        options = ["--mails", str(mails), "--rate", str(rate), "--colleagues", str(colleagues)]
-        if data_dir is not None:
-            options += ["--data-dir", str(data_dir)]
+    def __init__(
+        self,
+        *options: str,
+        mails: int = 0,
+        rate: float = 0,
+        colleagues: int = 0,
+        data_dir: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         command = [sys.executable, "-m", "rcqueue", "demo", "--serve-only", *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        command += ["--mails", str(mails), "--rate", str(rate), "--colleagues", str(colleagues)]
+        if data_dir is not None:
+            command += ["--data-dir", str(data_dir)]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env=os.environ | dict(environ or {})
+        )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, "the demo did not start"
@@ -38,6 +52,13 @@ class DemoServer:
     def environ(self, name: str) -> dict[str, str]:
         """What a script that signs in as `name` has in its environment."""
         return {"RCQUEUE_SERVER": self.http, "RCQUEUE_TOKEN_FILE": self.accounts[name]["token_file"]}
+
+    def get(self, name: str, path: str, **parameters: str | int) -> Any:
+        """What the API answers `name` at `/api/v1` + path."""
+        token = Path(self.accounts[name]["token_file"]).read_text().strip()
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = httpx.get(f"{self.http}/api/v1{path}", params=parameters, headers=headers, trust_env=False, timeout=20)
+        return answer.raise_for_status().json()
 
     def run(self, name: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
         """`rcqueue ...` as `name`."""
