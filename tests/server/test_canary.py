@@ -1,0 +1,221 @@
+"""A body leaves by one door: nothing of it, in no form, reaches who may not see it, whatever they ask.
+
+The same tours are gone by people who have the classes, and find it: what finds nothing looks where there is something.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from rcqueue.demo.next_hop import Behaviour
+from rcqueue.model.access import ROOT, Access, DataClass
+from rcqueue.model.act import Verb
+from rcqueue.model.mail import Part
+from rcqueue.server.marshal import entries, show
+from rcqueue.server.reading.listed import LISTED
+from rcqueue.server.routes.acpi import COMMANDS, Request
+from tests import surface
+
+from .canary import CONTROL, MARK, PLACES, Haystack, base64_forms, canary, forms, leaks, planted, word
+from .live import Live
+from .tours import LOCAL, PASSWORD, Guest
+
+MAILS = planted()
+REPLY = "reply"  #: a place outside any mail: next hops quote what they refuse
+TEXTS = ("text", "text-utf16", "text-qp", "text-base64", "html", "html-entities", "html-link")
+
+
+@asynccontextmanager
+async def opened(folder: Path, *recipients: str, **more: object) -> AsyncIterator[tuple[Live, list[str]]]:
+    """A server with the planted mails, one copy for each recipient; the last mail of each was sent back by its next
+    hop, with a reply that says what was found in it."""
+    async with Live(folder, recall="1s", **more) as live:  # type: ignore[arg-type]
+        live.next_hop.behaviour = lambda _: Behaviour(refuse=canary("554 5.7.0 Reject: BANNED: .exe,{reply}.exe"))
+        ids = []
+        for recipient in recipients or ("x@example.org",):
+            for mail in MAILS:
+                ids += await live.send(mail.raw, "ada@sender.example", recipient)
+            await live.api("anna").act(ids[-1], Verb.RELEASE)
+        async with asyncio.timeout(20):
+            while not (await live.api("anna").part(ids[-1], Part.ENVELOPE)).mails[0].reply:  # type: ignore[union-attr]
+                await asyncio.sleep(0.05)
+        yield live, ids
+
+
+async def tour(live: Live, name: str, ids: list[str]) -> Guest:
+    """Everything there is, over every channel."""
+    folder = live.folder / name
+    folder.mkdir()
+    await live.api("anna").set_password(name, PASSWORD)
+    guest = Guest(live, name, ids, folder)
+    async with guest.feed():
+        await guest.cli()
+        await guest.api()
+        await guest.acpi()
+    return guest
+
+
+# -- the search finds
+
+
+@pytest.mark.parametrize("form", [*forms(MARK), *base64_forms(MARK)])
+def test_a_canary_is_found_in_each_form(form: str):
+    octets = (forms(MARK) | base64_forms(MARK))[form]
+    assert form in Haystack(b"before " + octets + b" after").has(MARK)
+    assert form in Haystack(b"before " + octets[:5] + b"=\r\n" + octets[5:] + b" after").has(MARK)
+    assert leaks(octets) and not leaks(octets[:-3])
+
+
+def test_a_mail_is_known_by_the_digest_of_any_part_of_it():
+    for mail in MAILS:
+        for name, digest in mail.digests:
+            assert f"a digest of {name}" in leaks(digest.hex().upper().encode(), [mail])
+
+
+# -- who has the classes finds it, who has not does not
+
+
+async def test_an_operator_finds_each_canary_over_each_channel(tmp_path: Path):
+    async with opened(tmp_path) as (live, ids):
+        ben = await tour(live, "ben", ids)
+    heard = {channel: Haystack(data) for channel, data in ben.heard().items()}
+    for channel in ("api", "acpi", "cli"):
+        assert heard[channel].lacks((*PLACES, REPLY)) == set(), channel
+    assert heard["feed"].has(word(REPLY))  # of what is planted a feed shows no more to anybody
+    assert all(hay.has(CONTROL) for hay in heard.values())
+    assert {name for mail in MAILS for name, digest in mail.digests if heard["api"].has_digest(digest)}
+
+
+@pytest.mark.parametrize("name", ["cleo", "dora", "otis"], ids=["blind", "auditor", "locked out"])
+async def test_who_lacks_the_classes_finds_nothing(name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.DEBUG, "rcqueue")
+    async with opened(tmp_path) as (live, ids):
+        if name == "otis":
+            await live.api("anna").change_person("otis", "lock", {"lock": "bodies"})
+        guest = await tour(live, name, ids)
+    heard = guest.heard()
+    assert {channel: leaks(data, MAILS) for channel, data in heard.items()} == {channel: set() for channel in heard}
+    assert all(Haystack(data).has(CONTROL) for data in heard.values())
+    assert not leaks(caplog.text.encode(), MAILS)
+    assert not leaks(b"".join(file.read_bytes() for file in guest.folder.rglob("*") if file.is_file()), MAILS)
+    for part in (Part.TEXT, Part.RAW, Part.ATTACHMENTS):
+        assert guest.statuses[part] == {403}
+    offered: set[object] = surface.routes() | surface.described()
+    offered |= surface.commands().keys() - LOCAL
+    offered |= {f"acpi {command}" for command in COMMANDS} | {f"acpi key {key}" for key in Request.model_fields}
+    assert offered - guest.passed == set(), "no tour comes past these"
+
+
+# -- each guard is needed: without it, the same search finds something
+
+
+def _all_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Access, "classes_at", lambda self, customer: frozenset(DataClass))
+
+
+def _also(data_class: DataClass) -> Callable[[pytest.MonkeyPatch], None]:
+    def without(monkeypatch: pytest.MonkeyPatch) -> None:
+        real = Access.classes_at
+        monkeypatch.setattr(Access, "classes_at", lambda self, customer: real(self, customer) | {data_class})
+
+    return without
+
+
+def _no_require(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(show, "require", lambda *_: None)
+
+
+def _whole_replies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (show, entries):
+        monkeypatch.setattr(module, "reply_for", lambda who, customer, reply: reply)
+
+
+def _listed_whole(field: str) -> Callable[[pytest.MonkeyPatch], None]:
+    return lambda monkeypatch: monkeypatch.setitem(LISTED, field, str)
+
+
+GUARDS = {
+    "the classes": (_all_classes, "text"),
+    "the class of bodies": (_also(DataClass.BODY), "text"),
+    "the class of rule text": (_also(DataClass.RULES), "report-description"),
+    "the class of attachments": (_also(DataClass.ATTACHMENTS), "file-name"),
+    "the check of the class": (_no_require, "file-name"),
+    "the codes of replies": (_whole_replies, REPLY),
+    "the kind of a verdict alone": (_listed_whole("x-rcq-verdict"), "verdict-reason"),
+    "the list of fields": (_listed_whole("x-spam-report"), "report-preview"),
+    "what is built of the type": (_listed_whole("content-type"), "top-name"),
+    "what is built of the score": (_listed_whole("x-spam-status"), "status-comment"),
+    "what is built of the symbols": (_listed_whole("x-spamd-result"), "rspamd-option"),
+    "what is built of an alert": (_listed_whole("x-amavis-alert"), "banned-name"),
+    "what is built of a virus": (_listed_whole("x-virus-status"), "virus-file"),
+    "what is built of a signature": (_listed_whole("dkim-signature"), "bodyhash"),
+}
+
+
+@pytest.mark.parametrize("guard", GUARDS)
+async def test_without_a_guard_it_is_found(guard: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    take_out, place = GUARDS[guard]
+    take_out(monkeypatch)
+    async with opened(tmp_path) as (live, ids):
+        cleo = Guest(live, "cleo", ids, tmp_path)
+        await cleo.api(reads_only=True)
+    assert Haystack(cleo.heard()["api"]).has(word(place))
+
+
+async def test_a_route_that_no_tour_knows_is_told(monkeypatch: pytest.MonkeyPatch):
+    app = surface.app()
+    before = surface.routes(app)
+    app.add_api_route("/api/v1/mails/{id}/preview", lambda id: "", methods=["GET"])
+    assert surface.routes(app) - before == {"GET /api/v1/mails/{id}/preview"}
+
+
+# -- who sees at one customer and not at another; who must claim first
+
+
+async def test_each_customer_has_classes_of_its_own(tmp_path: Path):
+    customers = [{"path": "acme", "domains": ["acme.example"]}, {"path": "bank", "domains": ["bank.example"]}]
+    async with opened(tmp_path, "x@acme.example", "x@bank.example", customers=customers) as (live, ids):
+        anna = live.api("anna")
+        await anna.change_person("otis", "grant", {"role": "operator", "customer": "acme"})
+        await anna.change_person("otis", "grant", {"role": "blind", "customer": "bank"})
+        await anna.change_person("otis", "revoke", {"role": "operator", "customer": ROOT})
+        acme, bank = ids[: len(MAILS)], ids[len(MAILS) :]
+        at_bank, at_acme = Guest(live, "otis", bank, tmp_path), Guest(live, "otis", acme, tmp_path)
+        await at_bank.api(reads_only=True)
+        await at_acme.api(reads_only=True)
+    assert leaks(at_bank.heard()["api"], MAILS) == set()
+    assert Haystack(at_acme.heard()["api"]).lacks(PLACES) == set()
+
+
+async def test_where_a_claim_locks_the_body_only_its_holder_reads_it(tmp_path: Path):
+    customers = [{"path": "bank", "domains": ["bank.example"], "claim_locks_body": True}]
+
+    async def texts_found_by(name: str) -> set[str]:
+        guest = Guest(live, name, ids, tmp_path)
+        await guest.api(reads_only=True)
+        assert guest.statuses[Part.TEXT] == guest.statuses[Part.RAW]
+        assert guest.statuses[Part.TEXT] in ({200}, {409})
+        return set(TEXTS) - Haystack(guest.heard()["api"]).lacks(TEXTS)
+
+    async with opened(tmp_path, "x@bank.example", customers=customers) as (live, ids):
+        assert await texts_found_by("ben") == set()
+        for id in ids:
+            await live.api("ben").act(id, Verb.CLAIM)
+        assert await texts_found_by("ben") == set(TEXTS)
+        assert await texts_found_by("otis") == set()
+
+
+async def test_a_lock_holds_from_the_next_call_on(tmp_path: Path):
+    async with opened(tmp_path) as (live, ids):
+        before, after = (Guest(live, "otis", ids, tmp_path) for _ in range(2))
+        await before.api(reads_only=True)
+        await live.api("anna").change_person("otis", "lock", {"lock": "bodies"})
+        await after.api(reads_only=True)
+    assert Haystack(before.heard()["api"]).lacks(PLACES) == set()
+    assert leaks(after.heard()["api"], MAILS) == set()

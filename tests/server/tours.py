@@ -1,0 +1,381 @@
+"""A guest goes through everything that the product offers: every route, feed, command and acpi verb, over wires that
+keep what was said to them. What a tour came past is kept too, so that a test can say what it missed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import websockets
+
+from rcqueue.cli import main
+from rcqueue.model.act import Verb
+from rcqueue.model.fields import FIELDS
+from rcqueue.model.mail import Part
+from rcqueue.model.query import SORTS
+
+from .canary import Wire
+from .live import Live
+
+PASSWORD = "correct horse battery 9"
+#: A value for each field of the filter language; "" is the name of bare words.
+TERMS = {
+    "status": "any",
+    "from": "sender.example",
+    "to": "example.org",
+    "subject": "plain",
+    "score": ">1",
+    "size": ">1",
+    "verdict": "spam,policy",
+    "rule": "BAYES_99",
+    "customer": "all",
+    "age": "<2h",
+    "at": ">2020-01-01",
+    "expires": ">1h",
+    "claim": "none",
+    "degraded": "no",
+    "id": "{id}",
+    "word": "plain",
+}
+BODIES: dict[Verb, dict[str, Any]] = {
+    Verb.TAKEOVER: {"reason": "because"},
+    Verb.NOTE: {"note": "looked at"},
+    Verb.SETTLE: {"settle": "hold"},
+}
+_PEOPLE: dict[str, dict[str, Any]] = {
+    "lock": {"lock": "bodies"},
+    "unlock": {"lock": "bodies"},
+    "grant": {"role": "operator", "customer": "all"},
+    "revoke": {"role": "operator", "customer": "all"},
+    "enable": {},
+    "disable": {},
+    "password": {"password": PASSWORD},
+}
+
+
+def terms(id: str) -> list[str]:
+    """A filter with each field of the language. A field without a value here is a KeyError."""
+    return [(f"{name}:" if name != "word" else "") + TERMS[name].format(id=id) for name in FIELDS]
+
+
+@dataclass
+class Guest:
+    """`name`, signed in, with the messages that they look at (`ids`) and a wire for each channel."""
+
+    live: Live
+    name: str
+    ids: Sequence[str]
+    folder: Path
+    wires: dict[str, Wire] = field(default_factory=dict)
+    printed: bytearray = field(default_factory=bytearray)
+    passed: set[Any] = field(default_factory=set)  #: routes, commands, acpi verbs and acpi keys that were tried
+    statuses: dict[str, set[int]] = field(default_factory=dict)  #: of answers, by part or verb
+
+    def heard(self) -> dict[str, bytes]:
+        """Everything that reached them, by channel."""
+        heard = {channel: wire.heard for channel, wire in self.wires.items()}
+        if "cli" in heard:
+            heard["cli"] += bytes(self.printed)
+        return heard
+
+    @contextlib.asynccontextmanager
+    async def wire(self, channel: str) -> Any:
+        async with Wire(self.live.config.http.listen.port) as wire:
+            self.wires[channel] = wire
+            yield wire
+
+    # -- the API
+
+    async def api(self, *, reads_only: bool = False) -> None:
+        async with self.wire("api") as wire:
+            headers = {"Authorization": f"Bearer {self.live.tokens[self.name]}"}
+            async with httpx.AsyncClient(base_url=wire.url, headers=headers, timeout=30) as self._http:
+                await self._reads()
+                if not reads_only:
+                    await self._lists()
+                    await self._acts()
+                    await self._administers()
+                    await self._signs_in_again()
+
+    async def _ask(self, route: str, *names: str, of: str = "", **more: Any) -> httpx.Response:
+        """`names` fill the braces of `route`, a path below /api/v1; a POST has a key of its own."""
+        method, path = route.split()
+        path = path if path in ("/healthz", "/metrics") else "/api/v1" + path
+        self.passed.add(f"{method} {path}")
+        for name in names:
+            path = re.sub(r"\{\w+\}", name, path, count=1)
+        headers = {"Idempotency-Key": secrets.token_hex(8)} | more.pop("headers", {})
+        answer = await self._http.request(method, path, headers=headers, **more)
+        assert answer.status_code < 500, f"{method} {path} {more}: {answer.status_code} {answer.text}"
+        self.statuses.setdefault(of or route, set()).add(answer.status_code)
+        return answer
+
+    async def _reads(self) -> None:
+        for id in self.ids:
+            await self._ask("GET /mails/{id}", id)
+            for part in Part:
+                await self._ask("GET /mails/{id}/{part}", id, part, of=part)
+
+    async def _lists(self) -> None:
+        for path in ("/openapi.json", "/healthz", "/metrics", "/whoami", "/people", "/audit"):
+            await self._ask(f"GET {path}")
+        await self._ask("GET /audit", params={"message": self.ids[0], "account": self.name})
+        for sort in (way + name for name in SORTS for way in ("", "-")):
+            some = {"sort": sort, "limit": 2}
+            page = (await self._ask("GET /mails", params=some)).json()
+            for more in (
+                {"after": page.get("next")},
+                {"end": 1},
+                {"at": self.ids[1]},
+                {"time": "2020-01-01T00:00:00Z"},
+            ):
+                page = (await self._ask("GET /mails", params=some | more)).json()
+            await self._ask("GET /mails", params=some | {"before": page.get("previous")})
+        for query in (*terms(self.ids[0]), "", "nonsense:1", 'subject:"open'):
+            await self._ask("GET /mails", params={"query": query})
+            await self._ask("GET /mails/rows", params={"query": query, "ids": ",".join(self.ids)})
+            await self._ask("GET /counts", params={"query": query})
+            await self._ask("GET /mails/{id}", self.ids[0], params={"query": query})
+
+    async def _acts(self) -> None:
+        for verb in Verb:  # in an order in which each can be done
+            for query in ({}, {"query": "status:any"}):
+                body = BODIES.get(verb, {}) | query
+                await self._ask("POST /mails/{id}/{verb}", self.ids[0], verb, of=verb, json=body)
+        for query in terms(self.ids[1]):
+            stored = (await self._ask("POST /acts", json={"verb": "extend", "query": query})).json()
+        act = str(stored.get("id", "none"))
+        await self._ask("GET /acts")
+        await self._ask("GET /acts/{id}", act)
+        await self._ask("POST /acts/{id}/confirm", act, json={"expect": stored.get("count", 0)})
+        await self._ask("POST /acts/{id}/stop", act)
+        await self._ask("GET /acts/{id}/results", act)
+
+    async def _administers(self) -> None:
+        await self._ask("POST /import", params={"rcpt": "x@example.org"}, content=b"Subject: in\r\n\r\nx\r\n")
+        await self._ask("POST /people", json={"name": "eve", "password": PASSWORD, "roles": [_PEOPLE["grant"]]})
+        for verb, body in _PEOPLE.items():
+            await self._ask(f"POST /people/{{name}}/{verb}", self.name, json=body)
+
+    async def _signs_in_again(self) -> None:
+        login = {"name": self.name, "password": PASSWORD, "kind": "cli", "label": "again"}
+        again = (await self._ask("POST /login", json=login)).json()["token"]
+        made = await self._ask("POST /tokens", json={"label": "a script", "scope": "view", "days": 1})
+        for token in (again, made.json()["token"]):
+            theirs = {"Authorization": f"Bearer {token}"}
+            for part in Part:
+                await self._ask("GET /mails/{id}/{part}", self.ids[0], part, headers=theirs)
+        await self._ask("POST /logout", headers={"Authorization": f"Bearer {again}"})
+
+    # -- the feed
+
+    @contextlib.asynccontextmanager
+    async def feed(self) -> Any:
+        """A feed from the beginning of the journal, open while the block runs; then the same by long poll."""
+        async with self.wire("feed") as wire:
+            headers = {"Authorization": f"Bearer {self.live.tokens[self.name]}"}
+            url = wire.url.replace("http", "ws") + "/api/v1/feed"
+            async with websockets.connect(url, additional_headers=headers) as socket:
+                await socket.send(json.dumps({"subscribe": {"queue": "main", "journal": None, "since": 0}}))
+                listening = asyncio.create_task(self._listen(socket))
+                await socket.send(json.dumps({"presence": {"message": self.ids[0], "pane": "body"}}))
+                yield
+                async with asyncio.timeout(20):
+                    while self._to < self.live.server.hub.head:
+                        await asyncio.sleep(0.01)
+                listening.cancel()
+            self.passed |= {"WEBSOCKET /api/v1/feed", "GET /api/v1/entries"}
+            async with httpx.AsyncClient(base_url=wire.url, headers=headers) as http:
+                since = 0
+                while since < self.live.server.hub.head:
+                    since = (await http.get("/api/v1/entries", params={"since": since})).json()["to"]
+
+    async def _listen(self, socket: Any) -> None:
+        self._to = 0
+        async for frame in socket:
+            said = json.loads(frame)
+            self._to = said.get("to", self._to)
+            if "ping" in said:
+                await socket.send(json.dumps({"pong": said["ping"], "idle": 0}))
+
+    # -- acpi
+
+    async def acpi(self) -> None:
+        from rcqueue.server.routes.acpi import COMMANDS, FIELDS, Request
+
+        one, two = self.ids[2], self.ids[3]
+        arguments: dict[str, dict[str, Any]] = {
+            **{f"mail.{verb}": {"id": one, **_as_keys(BODIES.get(verb, {}))} for verb in Verb},
+            **{f"people.{what}": {"name": self.name, **more} for what, more in _PEOPLE.items()},
+            "people.create": {"name": "eve", "password": PASSWORD, "role": "operator", "customer": "all"},
+            "act.stop": {"id": "none"},
+        }
+        asked: list[dict[str, Any]] = [{"cmd": name, **arguments.get(name, {})} for name in COMMANDS]
+        asked += [{"cmd": name, "id": id} for id in self.ids for name in ("mail.show", "mail.body")]
+        asked += [{"cmd": "mail.show", "id": id, "part": part} for id in self.ids for part in Part]
+        keys: dict[str, Any] = {
+            "startTime": 0,
+            "endTime": 2147483647,
+            "status": "ONHOLD",
+            "fromDomain": "sender.example",
+            "fromEmail": "ada@sender.example",
+            "toEmail": "x@example.org",
+            "subject": "plain",
+            "id": list(self.ids),
+            "resStart": 1,
+            "resWindow": 100,
+            "fields": list(FIELDS),
+        }
+        asked += [{}, keys, *({key: value} for key, value in keys.items()), {"unknown": 1}]
+        for status in ("DELETED", "ONHOLD", "RELEASED"):
+            change = {"set": status, "id": two, "reason": "because", "expiry": 4000000000}
+            asked += [change, change | {"confirmation": True, "expect": 1}, change | {"confirmation": True}]
+        self.passed |= {"acpi " + request["cmd"] for request in asked if "cmd" in request}
+        self.passed |= {"acpi key " + key for request in asked if "cmd" not in request for key in request}
+        assert "acpi key unknown" in self.passed and set(keys) < set(Request.model_fields)
+        self.passed.add("POST /acpi")
+        async with self.wire("acpi") as wire:
+            headers = {"Authorization": f"Bearer {self.live.tokens[self.name]}"}
+            async with httpx.AsyncClient(base_url=wire.url, headers=headers, timeout=30) as http:
+                for request in asked:
+                    answer = await http.post("/acpi", json=request)
+                    assert answer.status_code < 500, (request, answer.text)
+
+    # -- the command line
+
+    async def cli(self) -> None:
+        """Every command that asks the server: most in this process, some as processes of their own."""
+        token = self.folder / "token"
+        token.write_text(self.live.tokens[self.name])
+        token.chmod(0o600)
+        (self.folder / "in.eml").write_bytes(b"To: x@example.org\r\nSubject: in\r\n\r\nx\r\n")
+        async with self.wire("cli") as wire:
+            environment = {"RCQUEUE_SERVER": wire.url, "RCQUEUE_TOKEN_FILE": str(token)}
+            watch = await self._process(environment, "watch", "--json")
+            for words in _commands(self.ids, self.folder):
+                await self._run(environment, *words)
+            for words, typed in _typed(self.name):
+                await self._spawn(environment, *words, typed=typed)
+            signed_in = {"RCQUEUE_SERVER": wire.url} | _home(self.folder)
+            await self._spawn(signed_in, "login", "--user", self.name, typed=PASSWORD)
+            await self._spawn(signed_in, "show", self.ids[0], "--part", "raw")
+            await self._spawn(signed_in, "logout")
+            watch.send_signal(signal.SIGINT)
+            out, err = await watch.communicate()
+            self.printed += out + err
+
+    async def _run(self, environment: dict[str, str], *words: str) -> None:
+        self.passed.add(_named(words))
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+
+        def run() -> None:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), contextlib.suppress(SystemExit):
+                main(words)
+
+        before = {name: os.environ.get(name) for name in environment}
+        os.environ.update(environment)
+        try:
+            await asyncio.to_thread(run)
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+        for stream in (out, err):
+            stream.flush()
+            self.printed += stream.buffer.getvalue()  # type: ignore[attr-defined]
+
+    async def _process(self, environment: dict[str, str], *words: str) -> asyncio.subprocess.Process:
+        self.passed.add(_named(words))
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "rcqueue", *words),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=os.environ | environment,
+            start_new_session=True,  # no terminal to ask on
+        )
+
+    async def _spawn(self, environment: dict[str, str], *words: str, typed: str = "") -> None:
+        process = await self._process(environment, *words)
+        for stream in await process.communicate(typed.encode() + b"\n"):
+            self.printed += stream
+
+
+def _as_keys(body: dict[str, Any]) -> dict[str, Any]:
+    return {"as" if name == "settle" else name: value for name, value in body.items()}
+
+
+def _home(folder: Path) -> dict[str, str]:
+    homes = {name: folder / name.lower() for name in ("XDG_RUNTIME_DIR", "XDG_CONFIG_HOME")}
+    for home in homes.values():
+        home.mkdir(mode=0o700, exist_ok=True)
+    return {name: str(home) for name, home in homes.items()}
+
+
+def _named(words: Sequence[str]) -> tuple[str, ...]:
+    return tuple(words[:2]) if words[0] in ("people", "audit", "config") else tuple(words[:1])
+
+
+def _commands(ids: Sequence[str], folder: Path) -> list[tuple[str, ...]]:
+    """What is run in this process."""
+    four, five = ids[4], ids[5]
+    found: list[tuple[str, ...]] = [("whoami",), ("whoami", "--json"), ("status",), ("acts",), ("acts", "none")]
+    found += [("list", "status:any"), ("list", "--mails", "--json"), ("import", str(folder / "in.eml"))]
+    found += [("list", "--json", "--sort", sort) for sort in SORTS]
+    found += [("list", "--", term) for term in terms(four)]
+    for id in ids:
+        found += [("show", id, "--part", part) for part in Part]
+    found += [("show", ids[0], "--part", part, "--json") for part in Part]
+    found.append(("show", four, "--part", "text", "--output", str(folder / "text.out")))
+    more = {
+        "takeover": ("--reason", "because"),
+        "extend": ("--until", "7d"),
+        "note": ("--text", "looked at"),
+        "settle": ("--as", "hold"),
+    }
+    for verb in Verb:
+        found += [(verb, four, *more.get(verb, ())), (verb, five, "--json", *more.get(verb, ()))]
+    found.append(("extend", "--filter", f"id:{five}", "--expect", "1", "--until", "7d"))
+    found += [
+        ("acpi", '{"cmd": "mail.list", "status": "ONHOLD"}'),
+        ("people", "list"),
+        ("audit", "list"),
+        ("audit", "list", "--json", "--message", four),
+    ]
+    found += [("people", what, "eve", *role) for what, role in _PEOPLE_WORDS.items()]
+    return found
+
+
+_PEOPLE_WORDS = {
+    "lock": (),
+    "unlock": (),
+    "grant": ("operator",),
+    "revoke": ("operator",),
+    "enable": (),
+    "disable": (),
+}
+
+
+def _typed(name: str) -> list[tuple[tuple[str, ...], str]]:
+    """Commands that ask for a password, and acpi: as processes of their own."""
+    return [
+        (("people", "create", "eve", "--role", "operator"), PASSWORD),
+        (("people", "password", "eve"), PASSWORD),
+        (("acpi", "-"), '{"subject": "plain"}'),
+    ]
+
+
+#: Commands that ask no server, or open one.
+LOCAL = {("demo",), ("profiles",), ("serve",), ("config", "check"), ("migrate",), ("people", "first-admin")}
