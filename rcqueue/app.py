@@ -112,7 +112,22 @@ class Network:
 
 class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
     CSS = """
-    Screen { background: $queue-background; color: $queue-text; layers: base; }
+    Screen { background: $queue-background; color: $queue-text; }
+    CommandPalette { background: $queue-background 60%; }
+    CommandPalette > Vertical { width: 76; max-width: 96%; margin-top: 2; }
+    CommandPalette SearchIcon, CommandPalette LoadingIndicator { display: none; }
+    CommandPalette #--input, CommandPalette #--input.--list-visible {
+        border: none; border-top: solid $queue-dim; height: 3; padding: 0 2; background: $queue-background;
+    }
+    CommandPalette CommandInput, CommandPalette CommandInput:focus {
+        border: none; height: 1; margin-top: 1; padding: 0; background: $queue-cursor;
+    }
+    CommandPalette CommandList, CommandPalette CommandList.--populating {
+        border: none; border-bottom: solid $queue-dim; scrollbar-size: 0 0; max-height: 14; padding: 1 0;
+        background: $queue-background;
+        & > .option-list--option { text-style: none; padding: 0 2; color: $queue-text; }
+        & > .option-list--option-highlighted { background: $queue-cursor; color: $queue-text; text-style: bold; }
+    }
     """
     TITLE = "rcqueue"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("app", action="app.do")]

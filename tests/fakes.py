@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rcqueue.app import Network, Start
-from rcqueue.client.api import Login, Person, QueryCounts
+from rcqueue.client.api import AuditPage, Login, Person, QueryCounts
 from rcqueue.client.feed import Connected, Entries, Event
 from rcqueue.client.http import ApiProblem, Unreachable
 from rcqueue.client.outcome import sort_key
@@ -68,6 +68,7 @@ class Message:
     size: int = 2048
     rules: list[str] = field(default_factory=list)
     customer: str = "acme/sales"
+    kept_for: timedelta = timedelta(days=14)
 
     @property
     def id(self) -> str:
@@ -75,7 +76,7 @@ class Message:
 
     @property
     def expiry(self) -> datetime:
-        return self.at + timedelta(days=14)
+        return self.at + self.kept_for
 
     def facts(self) -> Facts:
         expiry = to_us(self.expiry)
@@ -413,6 +414,9 @@ class FakeApi:
 
     async def acts(self) -> list[ActProgress]:
         return [act for _, act, _ in self.acts_made.values()]
+
+    async def audit(self, since: int | None = None, limit: int = 500, **_: Any) -> AuditPage:
+        return AuditPage(entries=self.store.journal[since or 0 :][:limit])
 
     async def people(self) -> list[Person]:
         self._call("people")

@@ -85,7 +85,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "mail.restore",
-        "restore a deleted, expired or released mail to the hold",
+        "bring a deleted, expired or released mail back on hold",
         "R",
         _Q,
         Right.DELETE,

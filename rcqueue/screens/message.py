@@ -83,7 +83,7 @@ class MessageScreen(Screen[None]):
         held = f"   held by {'you' if mine else row.claim.who}" if row.claim else ""
         left = age((row.expiry - self.app.clock()).total_seconds()) if row.expiry and row.status == "ONHOLD" else ""
         self.query_one("#title", Line).say(
-            [(f" {phrases.name(row)}", "strong"), (f"   {row.subject or ''}", "")],
+            [(f" {phrases.name(row)}", "strong")],
             [(f"   {state}{held}{f'   expires in {left}' if left else ''} ", "mine" if mine else "dim")],
         )
         locked = not self.desk.may_read(row)

@@ -60,12 +60,12 @@ class Layout:
         return cls(width, {column: widths[column] for column in shown})
 
     def head(self, sort: str) -> list[Piece]:
-        """The titles; the one that the list is sorted by has a mark, `-` or `+`."""
+        """The titles; one that the list is sorted by, when it is not newest first, has a mark, `-` or `+`."""
         by = {"time": "age", "verdict": "kind"}.get(sort.removeprefix("-"), sort.removeprefix("-"))
         pieces = [(" " * MARK, "")]
         for column, width in self.widths.items():
             title = _TITLES[column]
-            if column == by:
+            if column == by and sort != "-time":
                 title += "-" if sort.startswith("-") else "+"
             pieces.append((" " + fit(title, width, right=column in _RIGHT), "dim"))
         return pieces

@@ -26,6 +26,7 @@ class Field(Input):
         super().__init__(
             value, placeholder=placeholder, password=password, id=id, select_on_focus=False, highlighter=None
         )
+        self.cursor_blink = False  # a cursor that blinks costs bytes all night
 
     def _on_paste(self, event: events.Paste) -> None:
         event.stop()

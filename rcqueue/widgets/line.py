@@ -3,39 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
+from rich.style import Style
+from textual.color import Color
 from textual.strip import Strip
 from textual.widget import Widget
 
-#: (text, style): a style is "" or some of dim, mine, bad, warn, strong, cursor, divided by spaces.
+#: (text, style): a style is "" or some of PENS, divided by spaces; each adds to the ones before it.
 Piece = tuple[str, str]
 
-STYLES = ("dim", "mine", "bad", "warn", "strong", "cursor", "tab")
+#: What a style adds: the theme's colour of the text, of what is behind it, and the weight.
+PENS = {
+    "dim": ("queue-dim", "", ""),
+    "mine": ("queue-mine", "", ""),
+    "bad": ("queue-bad", "", ""),
+    "warn": ("queue-warn", "", ""),
+    "strong": ("", "", "bold"),
+    "tab": ("", "", "bold underline"),
+    "cursor": ("", "queue-cursor", "bold"),
+}
 
 
 class Styled(Widget):
-    """A widget that paints text in the few styles that have a meaning; markup is never read."""
+    """A widget that paints text in the few styles that have a meaning; markup is never read.
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"is-{style}" for style in STYLES}
-
-    DEFAULT_CSS = """
-    Styled {
-        & > .is-dim { color: $queue-dim; }
-        & > .is-mine { color: $queue-mine; }
-        & > .is-bad { color: $queue-bad; }
-        & > .is-warn { color: $queue-warn; }
-        & > .is-strong { text-style: bold; }
-        & > .is-tab { text-style: bold underline; }
-        & > .is-cursor { background: $queue-cursor; text-style: bold; }
-    }
+    No component classes: each would be matched against all rules, for each widget, whenever rules are applied.
     """
 
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        self._pens: dict[str, Style] = {}
+        super().__init__(id=id, classes=classes)
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._pens.clear()
+
     def segment(self, text: str, style: str = "") -> Segment:
-        names = [f"is-{name}" for name in style.split()]
-        return Segment(text, self.get_component_rich_style(*names) if names else self.rich_style)
+        pen = self._pens.get(style)
+        if pen is None:
+            pen = self.rich_style
+            for name in style.split():
+                pen += self._added(*PENS[name])
+            self._pens[style] = pen
+        return Segment(text, pen)
+
+    def _added(self, color: str, behind: str, weight: str) -> Style:
+        colors = self.app.theme_variables
+        front, back = (Color.parse(colors[name]).rich_color if name else None for name in (color, behind))
+        return Style(color=front, bgcolor=back) + Style.parse(weight)
 
     def strip(self, pieces: Iterable[Piece], width: int) -> Strip:
         """The pieces in exactly `width` cells; what is too long is cut."""

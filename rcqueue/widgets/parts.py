@@ -56,7 +56,7 @@ def _to(row: Row) -> str:
 def _from_receipt(receipt: Receipt, now: datetime) -> list[Entry]:
     entries = []
     if auth := _auth(receipt.authentication):
-        entries.append(Entry(auth, "Auth", "" if "fail" not in auth else "warn"))
+        entries.append(Entry(auth, "Auth"))
     client = [receipt.client, f"helo {receipt.helo}" if receipt.helo else ""]
     client += [receipt.tls or "no TLS", f"{age((now - receipt.at).total_seconds())} ago"]
     entries.append(Entry("   ".join(part for part in client if part), "Client"))

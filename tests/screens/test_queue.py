@@ -28,7 +28,7 @@ async def test_the_queue_is_there() -> None:
     async with terminal(queue()) as t:
         assert "3,312 held" in t.shown[0] and "anna  admin" in t.shown[0]
         assert t.shown[0].endswith("live")
-        assert t.shown[2].split() == ["WHO", "AGE-", "SCORE", "KIND", "FROM", "TO", "SUBJECT"]
+        assert t.shown[2].split() == ["WHO", "AGE", "SCORE", "KIND", "FROM", "TO", "SUBJECT"]
         assert t.at == "win@lucky.example"
         assert "x 43" in t.shown[4] and "PHISH" in t.shown[4]
         await t.shows("Subject  You have been selected")

@@ -1,0 +1,254 @@
+"""Each screen as it looks, at 80x24 and 140x40: fixed mail, a clock that stands still, UTC."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from rcqueue.app import DemoAccount, DemoInfo, RcqueueApp, Start
+from rcqueue.client.feed import Lost, PresenceChanged
+from rcqueue.model.act import ActProgress
+from rcqueue.model.journal import Presence
+from rcqueue.model.mail import Status
+from tests.fakes import NOW, FakeNetwork, Store
+from tests.screens.terminal import Terminal, queue
+
+Compare = Callable[..., bool]
+Steps = Callable[[Terminal], Awaitable[None]]
+
+SIZES = pytest.mark.parametrize("size", [(80, 24), (140, 40)], ids=["80x24", "140x40"])
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def busy() -> Store:
+    """A queue with colleagues at work: anna's, bob's and some of carol's, one uncertain, one that expires soon."""
+    store = queue()
+    newest = [store.messages[i] for i in sorted(store.messages, reverse=True)]
+    store.change("mail.claim", "anna", newest[1], range(43), claim="anna", fence=61)
+    store.change("mail.claim", "bob", newest[2], [0], claim="bob", fence=62)
+    store.change("mail.claim", "carol", newest[4], range(3), claim="carol", fence=63)
+    newest[7].kept_for = timedelta(hours=5)
+    return store
+
+
+def look(
+    snap_compare: Compare,
+    size: tuple[int, int],
+    steps: Steps,
+    store: Store | None = None,
+    role: str = "admin",
+    **start: Any,
+) -> None:
+    begin = Start(server="http://mail.example", user="anna", password="secret")
+    for name, value in start.items():
+        setattr(begin, name, value)
+    network = FakeNetwork(store or busy(), role=role)
+    app = RcqueueApp(begin, network, clock=lambda: network.store.now)
+
+    async def run(pilot: Pilot[Any]) -> None:
+        terminal = Terminal(app, network, pilot)
+        if begin.password:
+            await terminal.until(lambda: terminal.shown[0].endswith("live") and "held" in terminal.shown[0])
+            if network.store.messages:
+                await terminal.until(lambda: "Client" in terminal.text, "the panes")
+        await steps(terminal)
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=size, run_before=run)
+
+
+def keys(*pressed: str, shows: str = "") -> Steps:
+    async def steps(t: Terminal) -> None:
+        await t.press(*pressed)
+        if shows:
+            await t.shows(shows)
+
+    return steps
+
+
+@SIZES
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_queue(snap_compare: Compare, size: tuple[int, int], theme: str) -> None:
+    async def steps(t: Terminal) -> None:
+        message = sorted(t.store.messages, reverse=True)[2]
+        others = [Presence(who="bob", message=message, pane="headers"), Presence(who="carol", pane="people")]
+        await t.network.feeds[0].events_now.put(PresenceChanged(others))
+        t.store.change(
+            "mail.release", "bob", t.store.messages[sorted(t.store.messages)[-7]], [0], status=Status.RELEASING
+        )
+        await t.shows("bob released it")
+        await t.press("j", "v", "v", "k")
+        await t.shows("bob reads scan@copier.example")
+        t.app.desk.rates = type("Rates", (), {"per_minute": lambda *_: (41, 38), "count": lambda *_: None})()
+        t.app.queue.paint()
+        await t.until(lambda: "Client" in t.text)
+
+    look(snap_compare, size, steps, theme=theme)
+
+
+@SIZES
+def test_queue_with_new_mail(snap_compare: Compare, size: tuple[int, int]) -> None:
+    async def steps(t: Terminal) -> None:
+        t.app.desk.rates.count = lambda *_: None
+        for n in range(3):
+            t.store.hold(f"new{n}@x.example", ["a@acme.example"], "new")
+        await t.shows("^ 3 new above (g)")
+
+    look(snap_compare, size, steps)
+
+
+@SIZES
+def test_queue_stale(snap_compare: Compare, size: tuple[int, int]) -> None:
+    async def steps(t: Terminal) -> None:
+        await t.network.feeds[0].events_now.put(Lost("connection refused", NOW - timedelta(seconds=14), 1))
+        await t.shows("14s old")
+
+    look(snap_compare, size, steps)
+
+
+@SIZES
+def test_queue_empty(snap_compare: Compare, size: tuple[int, int]) -> None:
+    store = Store()
+    for n in range(4):
+        message = store.hold("a@b.example", ["c@acme.example"], "hello")
+        status = Status.DELETED if n == 3 else Status.RELEASED
+        store.change("mail.x", "bob", message, [0], status=status)
+    network_filter = "from:b.example"
+
+    async def steps(t: Terminal) -> None:
+        await t.press("slash")
+        await t.type(network_filter)
+        await t.press("enter")
+        await t.shows("3 released and 1 deleted do: S shows them.")
+
+    store.messages, kept = {}, store.messages
+
+    async def filled(t: Terminal) -> None:
+        t.store.messages = kept
+        await steps(t)
+
+    look(snap_compare, size, filled, store)
+
+
+@SIZES
+def test_queue_refusal(snap_compare: Compare, size: tuple[int, int]) -> None:
+    look(snap_compare, size, keys("j", "j", "r", shows="bob holds this: t takes over (says why to bob)"))
+
+
+@SIZES
+def test_queue_progress(snap_compare: Compare, size: tuple[int, int]) -> None:
+    async def steps(t: Terminal) -> None:
+        act = ActProgress(
+            id="A", verb="release", state="running", as_of=1, count=14_000, done=8540, tried=8555, created=NOW
+        )
+        act.results = {"done": 8540, "changed": 12, "claimed": 3}
+        t.app.queue.acting.running, t.app.queue.acting.rate = act, 412.0
+        t.app.queue.paint()
+        await t.shows("Releasing 14,000")
+
+    look(snap_compare, size, steps)
+
+
+@SIZES
+@pytest.mark.parametrize("tab", ["verdict", "receipt", "body", "history"])
+def test_queue_panes(snap_compare: Compare, size: tuple[int, int], tab: str) -> None:
+    presses = {"verdict": 1, "receipt": 2, "body": 3, "history": 4}[tab]
+    shows = {"verdict": "BAYES_99", "receipt": "ESMTPS", "body": "The body is closed", "history": "claim"}[tab]
+    look(snap_compare, size, keys("j", *["tab"] * presses, shows=shows))
+
+
+@SIZES
+def test_queue_body_locked(snap_compare: Compare, size: tuple[int, int]) -> None:
+    look(snap_compare, size, keys("b", shows="You may not read bodies"), role="blind")
+
+
+@SIZES
+def test_message(snap_compare: Compare, size: tuple[int, int]) -> None:
+    look(snap_compare, size, keys("j", "enter", shows="fields not shown"))
+
+
+@SIZES
+def test_message_recipients(snap_compare: Compare, size: tuple[int, int]) -> None:
+    look(snap_compare, size, keys("j", "e", shows="r9@acme.example"))
+
+
+@SIZES
+def test_dialog(snap_compare: Compare, size: tuple[int, int]) -> None:
+    look(snap_compare, size, keys("v", "v", "r", "4", shows="Type 44 to confirm"))
+
+
+@SIZES
+def test_palette(snap_compare: Compare, size: tuple[int, int]) -> None:
+    look(snap_compare, size, keys("ctrl+p", "d", "e", "l", shows="delete it"))
+
+
+@SIZES
+def test_help(snap_compare: Compare, size: tuple[int, int]) -> None:
+    look(snap_compare, size, keys("question_mark", shows="claim it: nobody else"))
+
+
+@SIZES
+def test_people(snap_compare: Compare, size: tuple[int, int]) -> None:
+    look(snap_compare, size, keys("P", "j", shows="operator at acme"))
+
+
+@SIZES
+def test_acts(snap_compare: Compare, size: tuple[int, int]) -> None:
+    async def steps(t: Terminal) -> None:
+        for verb, state, done in (("release", "running", 8540), ("delete", "done", 400), ("claim", "stopped", 12)):
+            act = ActProgress(
+                id=verb, verb=verb, state=state, as_of=1, count=14_000 if state == "running" else 412, created=NOW
+            )
+            act.done, act.tried, act.who, act.results = done, done + 12, "anna", {"done": done, "claimed": 12}
+            t.api.acts_made[verb] = (None, act, [])
+        await t.press("A")
+        await t.shows("12 of 412")
+
+    look(snap_compare, size, steps)
+
+
+@SIZES
+def test_audit(snap_compare: Compare, size: tuple[int, int]) -> None:
+    async def steps(t: Terminal) -> None:
+        t.app.open("audit.list")
+        await t.shows("mail.claim")
+
+    look(snap_compare, size, steps)
+
+
+@SIZES
+def test_demo(snap_compare: Compare, size: tuple[int, int]) -> None:
+    accounts = tuple(
+        DemoAccount(n, r, "correct horse") for n, r in (("anna", "admin"), ("bea", "operator"), ("cy", "blind"))
+    )
+    info = DemoInfo("http://127.0.0.1:18025", "127.0.0.1:18026", "/tmp/rcqueue-demo-x/next-hop", accounts)
+
+    async def steps(t: Terminal) -> None:
+        t.app.open("view.demo")
+        await t.shows("Another terminal")
+
+    look(snap_compare, size, steps, demo=info)
+
+
+@SIZES
+def test_login(snap_compare: Compare, size: tuple[int, int]) -> None:
+    async def steps(t: Terminal) -> None:
+        await t.shows("enter signs in")
+        await t.type("wrong")
+        await t.press("enter")
+        await t.shows("name or password is wrong")
+
+    look(snap_compare, size, steps, password="")
