@@ -99,14 +99,16 @@ class _Open:
                 task.cancel()
             ended = await asyncio.gather(*tasks, return_exceptions=True)
         code = next((code for code in ended if isinstance(code, int)), 1000)
-        with contextlib.suppress(RuntimeError, WebSocketDisconnect):
-            await asyncio.wait_for(self.socket.close(code, _WHY.get(code, "")), 1)
+        with contextlib.suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
+            async with asyncio.timeout(1):
+                await self.socket.close(code, _WHY.get(code, ""))
 
     async def put(self, text: str) -> bool:
         """Sends; False if the socket took nothing for too long."""
         async with self.lock:
             try:
-                await asyncio.wait_for(self.socket.send_text(text), SLOW)
+                async with asyncio.timeout(SLOW):
+                    await self.socket.send_text(text)
             except TimeoutError:
                 return False
         return True
