@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import logging
+import tempfile
 from typing import Any, Protocol
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -30,6 +31,10 @@ class DataHandler(Protocol):
     async def handle_DATA_bytes(self, server: Any, session: Session, envelope: Envelope, data: bytes) -> str:
         """The answer to a whole mail, as one SMTP reply line without CRLF. `data` is what the sender's system wrote."""
         ...
+
+
+#: A larger mail waits in an unlinked file for its end: slow senders of large mail take no memory.
+SPOOL_FROM = 1 << 20
 
 
 class ChunkedSMTP(SMTP):
@@ -78,25 +83,25 @@ class ChunkedSMTP(SMTP):
         # The CRLF of the DATA line is the first half of an end of data that comes at once, and the line start that a
         # leading dot is stuffed at: put back, it makes both cases like all others.
         self._reader._buffer[:0] = b"\r\n"  # type: ignore[attr-defined]
-        chunks: list[bytes] = []
         received, ended = 0, False
-        while not ended:
-            try:
-                chunk = await self._reader.readuntil(END_OF_DATA)
-                ended = True
-            except asyncio.LimitOverrunError as overrun:
-                # `consumed` bytes hold no part of an end of data.
-                chunk = await self._reader.readexactly(overrun.consumed)
-            self._reset_timeout()
-            received += len(chunk)
-            if most is None or received <= most:
-                chunks.append(chunk)
-            else:
-                chunks.clear()
-        if not chunks:
-            return None
-        stuffed = b"".join(chunks)
-        chunks.clear()
+        with tempfile.SpooledTemporaryFile(SPOOL_FROM) as spool:
+            while not ended:
+                try:
+                    chunk = await self._reader.readuntil(END_OF_DATA)
+                    ended = True
+                except asyncio.LimitOverrunError as overrun:
+                    # `consumed` bytes hold no part of an end of data.
+                    chunk = await self._reader.readexactly(overrun.consumed)
+                self._reset_timeout()
+                received += len(chunk)
+                if most is None or received <= most:
+                    spool.write(chunk)
+                else:
+                    spool.truncate(0)
+            if most is not None and received > most:
+                return None
+            spool.seek(0)
+            stuffed = spool.read()
         data = unstuff(stuffed)
         return None if limit and len(data) > limit else data
 
