@@ -174,7 +174,10 @@ class Writer:
         wrote = seq != self._seq
         self._seq, self._hash = seq, previous
         if wrote:
-            self.on_commit(seq)
+            try:
+                self.on_commit(seq)
+            except Exception:  # what is durable stays done, and is not written again
+                log.exception("nobody could be told of entry %d", seq)
         return answers
 
 
