@@ -88,10 +88,17 @@ class BeforeDot(_OnMail):
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
         key = (self.message, self.n, self.number)
-        if rows.get(t.attempt, *key) is None:
-            raise NotWaiting
+        _open_attempt(rows, key)
         rows.put(t.attempt, key, {"dot": now})
         return Decision()
+
+
+def _open_attempt(rows: Rows, key: tuple[int, int, int]) -> RowDict:
+    """An attempt whose end is not on record yet. (One that has ended is not read, but may have ended in this batch.)"""
+    attempt = rows.get(t.attempt, *key)
+    if attempt is None or attempt["finished"] is not None:
+        raise NotWaiting
+    return attempt
 
 
 class Outcome(StrEnum):
@@ -113,9 +120,11 @@ class EndAttempt(_OnMail):
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
         mail, key = rows.mails[self.message].get(self.n), (self.message, self.n, self.number)
-        attempt = rows.get(t.attempt, *key)
-        if mail is None or attempt is None or mail["status"] != "RELEASING":
+        attempt = _open_attempt(rows, key)
+        if mail is None or mail["status"] != "RELEASING":
             raise NotWaiting
+        if attempt["dot"] is None and self.outcome in (Outcome.RELEASED, Outcome.UNCERTAIN):
+            raise ValueError(f"the dot of an attempt that was {self.outcome} is not on record")
         rows.put(t.attempt, key, {"finished": now, "code": self.code, "reply": self.reply})
         change = MessageChange(rows, self.message, seq, now)
         match self.outcome:
