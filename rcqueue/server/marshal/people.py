@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from rcqueue.model.access import LOCKS, ROLES, ROOT, Access, Grant, Right, covers
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.journal import Draft
-from rcqueue.server.store.rows import Needs, RowDict, Rows
+from rcqueue.server.store.rows import Needs, RowDict, Rows, session_over
 from rcqueue.server.store.writer import Decision
 
+from .ends import Lapse
 from .refusal import Refusal, no_right, unauthorized
 
 
@@ -202,8 +203,6 @@ class EndSession(_Plain):
         return Needs(messages=self.claimed, sessions=frozenset({self.session}))
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
-        from .ends import Lapse
-
         row = rows.get(t.session, self.session)
         if row is None or row["ended"] is not None:
             return Decision()
@@ -229,7 +228,7 @@ class Renew(_Plain):
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
         for session in self.sessions:
             row = rows.get(t.session, session)
-            if row is not None and row["ended"] is None:
+            if row is not None and not session_over(row, now):
                 lease = now + self.lease if self.lease else row["lease"]
                 rows.put(t.session, (session,), {"lease": lease, "seen": now})
         return Decision()
