@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from rcqueue.model.access import Right
+from rcqueue.model.access import Access, Right
 from rcqueue.model.act import ActBody, ActRequest, ActState, Result
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.journal import Draft
@@ -15,7 +15,7 @@ from rcqueue.server.store.writer import Decision
 
 from .mails import MessageChange
 from .refusal import Refusal, unauthorized
-from .verbs import RULES, Doing, Terms, act_on_message, check_body
+from .verbs import Doing, Terms, act_on_message, check_body, denied, lacking
 
 CONFIRM_WITHIN = 600 * 1_000_000
 
@@ -78,7 +78,7 @@ class StoreAct:
             "finished": None,
         }
         rows.put(t.act, (self.id,), row)
-        return Decision(self.id, [_entry("store", row, who.session)])
+        return Decision(self.id, [_entry("store", row, who)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +94,15 @@ class _OnAct:
     def weight(self) -> int:
         return 500
 
-    def own(self, rows: Rows, now: int) -> RowDict:
-        """The act, if this session's account made it."""
+    def found(self, rows: Rows, now: int) -> tuple[Access, RowDict]:
+        """Who asks, and the act, if they stored it or administer."""
         who = rows.access(self.session, now)
         if who is None:
             raise unauthorized()
         row = rows.get(t.act, self.id)
         if row is None or (row["account"] != who.account and not who.anywhere(Right.ADMINISTER)):
             raise Refusal("not-found", f"you have no act {self.id}")
-        return row
+        return who, row
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,9 @@ class ConfirmAct(_OnAct):
     expect: int
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
-        row = self.own(rows, now)
+        who, row = self.found(rows, now)
+        if row["account"] != who.account:
+            raise Refusal("forbidden", "an act is confirmed by the person who stored it")
         if row["state"] != ActState.STORED:
             raise Refusal("status", f"the act is {row['state']} already", **{"is": row["state"]})
         if now > row["created"] + CONFIRM_WITHIN:
@@ -118,17 +120,17 @@ class ConfirmAct(_OnAct):
         if self.expect != row["count"]:
             raise Refusal("expect", f"{row['count']} mails match, not {self.expect}; nothing done", count=row["count"])
         rows.put(t.act, (self.id,), {"state": ActState.RUNNING.value})
-        return Decision(None, [_entry("confirm", row, self.session)])
+        return Decision(None, [_entry("confirm", row, who)])
 
 
 @dataclass(frozen=True, slots=True)
 class StopAct(_OnAct):
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
-        row = self.own(rows, now)
+        who, row = self.found(rows, now)
         if row["state"] not in (ActState.RUNNING, ActState.STORED):
             return Decision()
         rows.put(t.act, (self.id,), {"state": ActState.STOPPED.value, "finished": now})
-        return Decision(None, [_entry("stop", row, self.session)])
+        return Decision(None, [_entry("stop", row, who)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,28 +152,34 @@ class StepAct:
         act = rows.get(t.act, self.id)
         if act is None or act["state"] != ActState.RUNNING:
             return Decision(False)
-        waiting: dict[int, list[int]] = {}
-        for (of, message, n), row in rows.tables["act_mail"].items():
-            if of == self.id and row["result"] is None:
-                waiting.setdefault(message, []).append(n)
-        if not waiting:
+        read = {key[1:]: row for key, row in rows.tables["act_mail"].items() if key[0] == self.id}
+        if not read:
             rows.put(t.act, (self.id,), {"state": ActState.DONE.value, "finished": now})
             return Decision(False, [_entry("done", act, None)])
         request = ActRequest.model_validate_json(act["request"])
-        who = rows.access_of(act["account"], act["session"])
+        waiting: dict[int, list[int]] = {}
+        for (message, n), row in read.items():
+            if row["result"] is None:  # or another step of it, in this batch, has tried it
+                waiting.setdefault(message, []).append(n)
         session = rows.get(t.session, act["session"])
+        assert session is not None
+        who = rows.access_of(act["account"], act["session"], session["scope"])
         decision = Decision(True)
         for message, numbers in waiting.items():
             held = rows.message(message)
-            right = RULES[request.verb].right
-            if held is None or who is None or right not in who.rights_at(held["customer"]):
-                refused = (Result.REFUSED, f"no right to {right}") if held is not None else (Result.GONE, "")
-                self._note(rows, message, dict.fromkeys(numbers, refused))
+            if held is None:
+                self._note(rows, message, dict.fromkeys(numbers, (Result.GONE, "")))
+                continue
+            if who is None:
+                self._note(rows, message, dict.fromkeys(numbers, (Result.REFUSED, "the account is disabled")))
+                continue
+            if right := lacking(rows, message, who, request.verb):
+                decision.entries.append(denied(held, who, request.verb, right))
+                self._note(rows, message, dict.fromkeys(numbers, (Result.REFUSED, f"no right to {right}")))
                 continue
             change = MessageChange(rows, message, seq + len(decision.entries), now)
-            terminal = session is not None and session["kind"] == "terminal" and session["ended"] is None
             body = body_of(request, act["as_of"])
-            results, draft = act_on_message(Doing(who, request.verb, body, self.terms, change, terminal), numbers)
+            results, draft = act_on_message(Doing(who, request.verb, body, self.terms, change), numbers)
             if draft:
                 draft.facts["act"] = self.id
                 decision.entries.append(draft)
@@ -200,12 +208,12 @@ def body_of(request: ActRequest, as_of: int | None = None) -> ActBody:
     )
 
 
-def _entry(what: str, row: RowDict, session: int | None) -> Draft:
+def _entry(what: str, row: RowDict, who: Access | None) -> Draft:
     request: dict[str, Any] = json.loads(row["request"])
     return Draft(
         f"act.{what}",
-        account=row["account"] if session is not None else None,
-        session=session,
+        account=who.account if who else None,
+        session=who.session if who else None,
         facts={"act": row["id"], "verb": request["verb"], "count": row["count"], "person": row["account"]},
         personal={k: request[k] for k in ("query", "reason") if request.get(k)},
     )

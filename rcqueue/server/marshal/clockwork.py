@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from sqlalchemy import Connection, delete, or_, select
+from sqlalchemy import Connection, delete, func, or_, select
 
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.rows import Needs, Rows
@@ -21,12 +21,16 @@ CHUNK = 200
 
 
 def lapsed(connection: Connection, now: int) -> list[int]:
-    """Messages with claims whose end has passed."""
+    """Messages with claims that have ended (as mails.claim_ended says)."""
+    session, account = t.session.c, t.account.c
     ended = or_(
-        t.claim.c.until <= now,
-        t.claim.c.until.is_(None) & or_(t.session.c.lease <= now, t.session.c.ended.is_not(None)),
+        func.coalesce(t.claim.c.until, session.lease) <= now,
+        session.ended.is_not(None),
+        session.ends <= now,
+        account.enabled.is_(False),
     )
-    query = select(t.claim.c.message).distinct().join(t.session, t.session.c.id == t.claim.c.session).where(ended)
+    query = select(t.claim.c.message).distinct().join(t.session, session.id == t.claim.c.session)
+    query = query.join(t.account, account.id == t.claim.c.account).where(ended)
     return list(connection.execute(query.limit(CHUNK)).scalars())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from rcqueue.server.store import tables as t
 from rcqueue.server.store.clock import Clock
 from rcqueue.server.store.database import Database, head_seq
 from rcqueue.server.store.pages import check_query, matching_mails
-from rcqueue.server.store.writer import Operation, Writer
+from rcqueue.server.store.writer import Operation, Stopped, Writer
 
 from . import acts, outcomes, people
 from .hold import Arrival, Hold
@@ -27,13 +28,14 @@ from .refusal import Refusal
 from .show import OpenBody
 from .verbs import RULES, Act, Target, Terms
 
+log = logging.getLogger(__name__)
 SLICE = 2000  #: mails of a selection that one operation stores
 
 
 class Marshal:
     def __init__(self, database: Database, writer: Writer, clock: Clock, terms: Terms) -> None:
         self.database, self.writer, self.clock, self.terms = database, writer, clock, terms
-        self._steps: set[asyncio.Task[None]] = set()
+        self._running: dict[str, asyncio.Task[None]] = {}  # acts on many
 
     async def do(self, operation: Operation) -> Any:
         """Writes an operation; its answer, once it is durable. Raises what it refused with."""
@@ -137,15 +139,20 @@ class Marshal:
 
     def run_act(self, act: str) -> None:
         """Works an act off in the background, step by step; after a restart it is taken up again."""
+        if act not in self._running:
+            task = self._running[act] = asyncio.create_task(self._run_act(act), name=f"act-{act}")
+            task.add_done_callback(lambda _: self._running.pop(act, None))
 
-        async def run() -> None:
-            more = True
-            while more:
+    async def _run_act(self, act: str) -> None:
+        more = True
+        while more:
+            try:
                 more = await self.do(acts.StepAct(act, self.terms))
-
-        task = asyncio.create_task(run(), name=f"act-{act}")
-        self._steps.add(task)
-        task.add_done_callback(self._steps.discard)
+            except Stopped:
+                return
+            except Exception:
+                log.exception("a step of act %s could not be written; it is tried again", act)
+                await asyncio.sleep(1)
 
     async def resume_acts(self) -> None:
         running = await self.database.read(
@@ -162,9 +169,10 @@ class Marshal:
         await self.do(people.EndSession(session, frozenset(claimed), why))
 
     async def close(self) -> None:
-        for task in self._steps:
+        running = list(self._running.values())
+        for task in running:
             task.cancel()
-        await asyncio.gather(*self._steps, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 def target(text: str) -> Target:

@@ -12,8 +12,7 @@ from rcqueue.server.store.journal import Draft
 from rcqueue.server.store.rows import Needs, Rows
 from rcqueue.server.store.writer import Decision
 
-from .mails import ENDED, MessageChange
-from .verbs import claim_ended
+from .mails import ENDED, MessageChange, claim_ended
 
 
 @dataclass(frozen=True, slots=True)

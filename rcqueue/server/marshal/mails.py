@@ -92,3 +92,14 @@ class MessageChange:
             session=session,
             **more,
         )
+
+
+def claim_ended(rows: Rows, claim: RowDict, now: int) -> bool:
+    """Whether a claim's own end (or the lease of its session, if it has none) has passed, or its session has ended,
+    or its account is disabled. (clockwork.lapsed asks the same of the database.)"""
+    session, account = rows.get(t.session, claim["session"]), rows.get(t.account, claim["account"])
+    if session is None or session["ended"] is not None or session["ends"] <= now:
+        return True
+    if account is None or not account["enabled"]:
+        return True
+    return bool((session["lease"] if claim["until"] is None else claim["until"]) <= now)

@@ -21,7 +21,7 @@ from rcqueue.server.store.query_sql import facts_of
 from rcqueue.server.store.rows import Needs, RowDict, Rows
 from rcqueue.server.store.writer import Decision
 
-from .mails import MessageChange
+from .mails import MessageChange, claim_ended
 from .refusal import Refusal, no_right, unauthorized
 
 SECOND = 1_000_000
@@ -48,7 +48,6 @@ class Doing:
     body: ActBody
     terms: Terms
     change: MessageChange
-    terminal: bool  # the session keeps claims by its lease; others get an end of their own
     release: str | None = None
     recall_until: int | None = None
     fence: int | None = None
@@ -64,15 +63,17 @@ class _Rule:
 
 
 def _claim(d: Doing, n: int, mail: RowDict) -> MailResult | None:
+    session = d.change.rows.get(t.session, d.who.session)
+    assert session is not None
+    by_lease = session["kind"] == "terminal" and not d.body.for_seconds
+    until = None if by_lease else d.change.now + (d.body.for_seconds * SECOND if d.body.for_seconds else API_CLAIM)
     held = d.change.claim_on(n)
-    until = None
-    if not d.terminal or d.body.for_seconds:
-        until = d.change.now + (d.body.for_seconds * SECOND if d.body.for_seconds else API_CLAIM)
-    if held and held["session"] == d.who.session:
+    if held and held["session"] == d.who.session and not _lapsed(d, held):  # mine already: the fence stays
+        d.change.rows.put(t.claim, (d.change.id, n), {"until": until})
         d.fence = max(d.fence or 0, held["fence"])
-        if until is not None:
-            d.change.rows.put(t.claim, (d.change.id, n), {"until": until})
-        return None  # mine already: the fence stays
+        return None
+    if _lapsed(d, {"session": d.who.session, "account": d.who.account, "until": until}):
+        return _not_done(d, n, Result.REFUSED, mail, "the session that asked for the claim has ended")
     d.change.grant(n, d.who.session, d.who.account, until)
     d.fence = d.change.seq
     return None
@@ -217,14 +218,6 @@ def _lapsed(d: Doing, claim: RowDict) -> bool:
     return claim_ended(d.change.rows, claim, d.change.now)
 
 
-def claim_ended(rows: Rows, claim: RowDict, now: int) -> bool:
-    """Whether a claim's own end, or the lease of its session, has passed."""
-    if claim["until"] is not None:
-        return bool(claim["until"] <= now)
-    session = rows.get(t.session, claim["session"])
-    return session is None or session["ended"] is not None or session["lease"] <= now
-
-
 def _name(rows: Rows, account: int) -> str:
     row = rows.get(t.account, account)
     return row["name"] if row else "somebody"
@@ -281,22 +274,19 @@ class Act:
         check_body(self.verb, self.body, now)
         answer = ActAnswer(seq=seq - 1, done=0, results=[])
         decision = Decision()
-        session = rows.get(t.session, self.session)
-        assert session is not None
-        terminal = session["kind"] == "terminal"
+        if self.verb in _GRANTS:
+            _renew(rows, self.session, now)
         for message, n in self.targets:
             row = rows.message(message)
             if row is None or Right.VIEW not in who.rights_at(row["customer"]):
                 answer.results.append(_gone(message, n))
                 continue
-            right = RULES[self.verb].right
-            mine = self.verb is Verb.TAKEOVER and _only_mine(rows, message, who)
-            if right not in who.rights_at(row["customer"]) and not mine:
-                decision.entries.append(_denied(row, who, self.verb, right))
-                decision.answer = no_right(right, row["customer"])
-                return decision
+            if right := lacking(rows, message, who, self.verb):
+                decision.entries.append(denied(row, who, self.verb, right))
+                answer.results.append(_refused(message, n, no_right(right, row["customer"]).detail))
+                continue
             change = MessageChange(rows, message, seq + len(decision.entries), now)
-            doing = Doing(who, self.verb, self.body, self.terms, change, terminal)
+            doing = Doing(who, self.verb, self.body, self.terms, change)
             results, draft = act_on_message(doing, _numbers(rows, self, message, n, who, now))
             answer.results += results
             if draft:
@@ -305,11 +295,9 @@ class Act:
             answer.release = doing.release or answer.release
             if doing.recall_until:
                 answer.recall_until = from_us(doing.recall_until)
-        if terminal and answer.fence:
-            rows.put(t.session, (self.session,), {"lease": max(session["lease"], now + LEASE * SECOND)})
         answer.done = sum(r.result == Result.DONE for r in answer.results)
         answer.seq = seq + len(decision.entries) - 1
-        decision.answer = answer if answer.done else _nothing_done(answer)
+        decision.answer = answer if answer.done else _nothing_done(answer, RULES[self.verb].right)
         return decision
 
 
@@ -334,17 +322,38 @@ def _numbers(rows: Rows, act: Act, message: int, n: int | None, who: Access, now
     return able or sorted(mails)
 
 
-def _only_mine(rows: Rows, message: int, who: Access) -> bool:
-    """A person may take over from another session of their own without the right to take over from others."""
+_GRANTS = frozenset({Verb.CLAIM, Verb.TAKEOVER})
+
+
+def _renew(rows: Rows, session: int, now: int) -> None:
+    """Whoever claims in a terminal is there: its lease runs on."""
+    row = rows.get(t.session, session)
+    if row is not None and row["kind"] == "terminal":
+        rows.put(t.session, (session,), {"lease": max(row["lease"], now + LEASE * SECOND)})
+
+
+def lacking(rows: Rows, message: int, who: Access, verb: Verb) -> Right | None:
+    """The right that a person lacks for a verb on a message. To take over from another session of one's own, the
+    right to claim is enough."""
+    right, row = RULES[verb].right, rows.message(message)
+    assert row is not None
+    rights = who.rights_at(row["customer"])
     claims = rows.claims[message].values()
-    return bool(claims) and all(c["account"] == who.account for c in claims)
+    if verb is Verb.TAKEOVER and claims and all(c["account"] == who.account for c in claims):
+        right = right if right in rights else Right.CLAIM
+    return None if right in rights else right
 
 
 def _gone(message: int, n: int | None) -> MailResult:
     return MailResult(id=encode_mail(message, n or 0), result=Result.GONE, detail="there is no such mail")
 
 
-def _denied(row: RowDict, who: Access, verb: str, right: str) -> Draft:
+def _refused(message: int, n: int | None, detail: str) -> MailResult:
+    return MailResult(id=encode_mail(message, n or 0), result=Result.REFUSED, detail=detail)
+
+
+def denied(row: RowDict, who: Access, verb: str, right: str) -> Draft:
+    """The entry of an act on a message that was refused for want of a right."""
     return Draft(
         "denied",
         customer=row["customer"],
@@ -366,11 +375,13 @@ _PROBLEM = {
 }
 
 
-def _nothing_done(answer: ActAnswer) -> Refusal:
+def _nothing_done(answer: ActAnswer, right: Right) -> Refusal:
     if not answer.results:
         return Refusal("not-found", "no mail of it matches the filter", results=[])
     first = answer.results[0]
     extra = {"by": first.by} if first.by else {}
+    if first.result == Result.REFUSED:
+        extra["right"] = right.value
     if first.status:
         extra["is"] = str(first.status)
     return Refusal(
