@@ -256,26 +256,28 @@ class Guest:
 
     # -- the command line
 
-    async def cli(self) -> None:
-        """Every command that asks the server: most in this process, some as processes of their own."""
+    async def cli(self, *, processes: bool = True) -> None:
+        """Every command that asks the server: in this process, and `processes`: some as processes of their own."""
         token = self.folder / "token"
         token.write_text(self.live.tokens[self.name])
         token.chmod(0o600)
         (self.folder / "in.eml").write_bytes(b"To: x@example.org\r\nSubject: in\r\n\r\nx\r\n")
         async with self.wire("cli") as wire:
             environment = {"RCQUEUE_SERVER": wire.url, "RCQUEUE_TOKEN_FILE": str(token)}
-            watch = await self._process(environment, "watch", "--json")
+            watch = await self._process(environment, "watch", "--json") if processes else None
             for words in _commands(self.ids, self.folder):
                 await self._run(environment, *words)
-            for words, typed in _typed(self.name):
+            if watch is None:
+                return
+            for words, typed in _TYPED:
                 await self._spawn(environment, *words, typed=typed)
             signed_in = {"RCQUEUE_SERVER": wire.url} | _home(self.folder)
             await self._spawn(signed_in, "login", "--user", self.name, typed=PASSWORD)
             await self._spawn(signed_in, "show", self.ids[0], "--part", "raw")
             await self._spawn(signed_in, "logout")
             watch.send_signal(signal.SIGINT)
-            out, err = await watch.communicate()
-            self.printed += out + err
+            for stream in await watch.communicate():
+                self.printed += stream
 
     async def _run(self, environment: dict[str, str], *words: str) -> None:
         self.passed.add(_named(words))
@@ -368,14 +370,12 @@ _PEOPLE_WORDS = {
 }
 
 
-def _typed(name: str) -> list[tuple[tuple[str, ...], str]]:
-    """Commands that ask for a password, and acpi: as processes of their own."""
-    return [
-        (("people", "create", "eve", "--role", "operator"), PASSWORD),
-        (("people", "password", "eve"), PASSWORD),
-        (("acpi", "-"), '{"subject": "plain"}'),
-    ]
-
+#: Commands that ask for something, and what they are told.
+_TYPED = (
+    (("people", "create", "eve", "--role", "operator"), PASSWORD),
+    (("people", "password", "eve"), PASSWORD),
+    (("acpi", "-"), '{"subject": "plain"}'),
+)
 
 #: Commands that ask no server, or open one.
 LOCAL = {("demo",), ("profiles",), ("serve",), ("config", "check"), ("migrate",), ("people", "first-admin")}
