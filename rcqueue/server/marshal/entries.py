@@ -15,6 +15,8 @@ from rcqueue.model.query import EVERY
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.pages import RowData, build_row, rows_by_id, session_mark
 
+from .show import reply_for
+
 Json = dict[str, Any]
 _GRANTS = frozenset({"mail.claim", "mail.takeover"})
 
@@ -93,8 +95,8 @@ def _note(who: Access, row: Any) -> str | None:
     if row.customer is not None and DataClass.ENVELOPE not in who.classes_at(row.customer):
         return personal.get("note") or personal.get("reason")
     for name in ("note", "reason", "reply", "name", "query", "label"):
-        if personal.get(name):
-            return str(personal[name])
+        if said := str(personal.get(name) or ""):
+            return reply_for(who, row.customer, said) if name == "reply" else said
     return None
 
 

@@ -3,6 +3,7 @@ into what they get. Reading a body is an act: its entry is durable before a byte
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import dataclass
 from typing import Any
@@ -29,8 +30,8 @@ from rcqueue.server.store.pages import session_mark
 from rcqueue.server.store.rows import Needs, Rows
 from rcqueue.server.store.writer import Decision
 
+from .mails import claim_ended
 from .refusal import Refusal, unauthorized
-from .verbs import claim_ended
 
 MAILS_SHOWN = 500
 _FIELDS = TypeAdapter(list[tuple[str, str]])
@@ -62,6 +63,18 @@ def require(who: Access, customer: str, *classes: DataClass) -> None:
             raise Refusal("forbidden", detail, **{"class": data_class.value})
 
 
+#: The code of an SMTP reply, and its enhanced code; no part of an address.
+_CODE = re.compile(r"(?<![\w.:])[245]\d\d(?: [245]\.\d{1,3}\.\d{1,3})?(?![\w.:])")
+
+
+def reply_for(who: Access, customer: str, reply: str) -> str:
+    """A next hop's reply. It may quote what it refuses, so without the class `rules` its codes alone."""
+    if DataClass.RULES in who.classes_at(customer):
+        return reply
+    code = _CODE.search(reply)
+    return code[0] if code else ""
+
+
 def envelope(connection: Connection, who: Access, message: int) -> Envelope:
     row = message_row(connection, who, message)
     require(who, row.customer, DataClass.ENVELOPE)
@@ -82,7 +95,7 @@ def envelope(connection: Connection, who: Access, message: int) -> Envelope:
             expiry=from_us(mail.expiry),
             version=mail.version,
             claim=held.get(mail.n),
-            reply=mail.reply,
+            reply=reply_for(who, row.customer, mail.reply),
         )
         for mail in connection.execute(query)
     ]
