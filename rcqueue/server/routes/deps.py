@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 from fastapi import Depends, Header, Request
 from sqlalchemy import Connection
 from starlette.requests import HTTPConnection
 
 from rcqueue.model.access import Access
-from rcqueue.server.hub import Hub
 from rcqueue.server.identity.sessions import Identity
 from rcqueue.server.marshal import Idempotency, Marshal, Refusal
 from rcqueue.server.reading.children import Readers
+
+if TYPE_CHECKING:  # the hub is handed to the routes: they are of one floor, and do not import each other
+    from rcqueue.server.hub import Hub
 
 P = ParamSpec("P")
 R = TypeVar("R")

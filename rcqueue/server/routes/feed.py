@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query, Response, WebSocket
 from sqlalchemy import select
@@ -14,11 +14,13 @@ from starlette.websockets import WebSocketDisconnect
 
 from rcqueue.model.access import Access, Right
 from rcqueue.model.journal import API, PING
-from rcqueue.server.hub import Piece, Reader
 from rcqueue.server.marshal import Refusal
 from rcqueue.server.store import tables as t
 
 from .deps import Asker, Parts, parts_of, token_of
+
+if TYPE_CHECKING:
+    from rcqueue.server.hub import Reader
 
 router = APIRouter(tags=["feed"])
 SLOW = 20.0  #: a socket that took nothing for this long is cut
@@ -119,11 +121,11 @@ class _Open:
             await self.put(there)
         while True:
             for item in await hub.next(self.reader):
-                text = item.text if isinstance(item, Piece) else item
+                text, close = (item, 0) if isinstance(item, str) else (item.text, item.close)
                 if text and not await self.put(text):
                     return TOO_SLOW
-                if isinstance(item, Piece) and item.close:
-                    return item.close
+                if close:
+                    return close
 
     async def ping(self) -> int:
         number = 0
