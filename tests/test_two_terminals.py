@@ -18,12 +18,16 @@ pytestmark = pytest.mark.slow
 def sign_in(demo: DemoServer, name: str, width: int = 80, height: int = 24) -> Tmux:
     """A terminal in which `name` has signed in by the login screen."""
     screen = Tmux([sys.executable, "-m", "rcqueue", "--server", demo.http], width, height, name=name)
-    screen.wait("assword")
-    screen.type(name)
-    screen.keys("Tab")
-    screen.type(demo.accounts[name]["password"])
-    screen.keys("Enter")
-    screen.wait("live")
+    try:
+        screen.wait("assword")
+        screen.type(name)
+        screen.keys("Tab")
+        screen.type(demo.accounts[name]["password"])
+        screen.keys("Enter")
+        screen.wait("live")
+    except BaseException:
+        screen.close()
+        raise
     return screen
 
 

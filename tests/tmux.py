@@ -51,8 +51,11 @@ class Tmux:
             assert time.monotonic() < deadline, f"waited {seconds} s for {wanted!r} on\n{shown}"
             time.sleep(0.05)
 
+    def close(self) -> None:
+        subprocess.run(["tmux", "-L", self._socket, "kill-server"], check=False, capture_output=True)
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        subprocess.run(["tmux", "-L", self._socket, "kill-server"], check=False, capture_output=True)
+        self.close()

@@ -54,7 +54,7 @@ def _trace(folder: Path, synchronous: str) -> tuple[list[strace.Call], list[tupl
             token = f"why-{random.getrandbits(40):x}"
             answer = await api.act(row.id, Verb.DELETE, ActBody(reason=token))
             assert answer.done
-            answers.append((token, rf'\"seq\":{answer.seq},'))  # as strace writes quotes
+            answers.append((token, rf"\"seq\":{answer.seq},"))  # as strace writes quotes
         await api.close()
 
     with Child(folder / "data", synchronous, before) as child:
