@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rcqueue.model.access import Access, DataClass, Grant
+from rcqueue.model.access import ROLES, Access, DataClass, Grant
 from rcqueue.model.query import Query, matches_row, parse
 
 from .view import View
@@ -111,9 +111,9 @@ class Desk:
 
     @property
     def access(self) -> Access:
-        """What the signed-in account may do, where."""
+        """What the signed-in account may do, where. A role that only a newer server knows gives nothing here."""
         me = self.whoami
-        grants = tuple(Grant(g.role, g.customer) for g in me.roles)
+        grants = tuple(Grant(g.role, g.customer) for g in me.roles if g.role in ROLES)
         return Access(0, me.name, 0, grants, frozenset(me.locks))
 
     def may_read(self, row: Row) -> bool:
