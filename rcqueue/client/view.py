@@ -52,7 +52,7 @@ class View(Window):
         self._under_way: Fetch | None = None
         self._log: dict[str, Entry] = {}  # entries that came while a page is under way
         self._owed = 0  # rows that the cursor still has to go, once they are here
-        self._owed_turn = False
+        self._owed_row: int | None = None  # the line of the screen on which it stays
         self._generation = 0
 
     @property
@@ -99,18 +99,21 @@ class View(Window):
 
     def move(self, rows: int) -> None:
         """The cursor goes `rows` down (up, when negative), to the nearest row that is still in the list."""
-        self._go(rows, turn=False)
+        self._go(rows, None)
 
     def turn(self, pages: int) -> None:
         """The view goes so many of its heights down, and the cursor stays on its line of the screen."""
-        self._go(pages * self.height, turn=True)
+        self._go(pages * self.height, self.position - self.first)
 
-    def _go(self, rows: int, *, turn: bool) -> None:
+    def _go(self, rows: int, screen_row: int | None) -> None:
         if not self.lines:
             return
+        if rows * self._owed > 0:  # the same way again, before the rows are here: no key is lost
+            rows += self._owed
+            screen_row = screen_row if self._owed_row is None else self._owed_row
         top = self.lines[0].id
-        short = self.step(rows, keep_screen_row=turn)
-        self._owed, self._owed_turn = 0, turn
+        short = self.step(rows, screen_row)
+        self._owed, self._owed_row = 0, screen_row
         if (self.tail if short > 0 else self.head) is not None:
             self._owed = short
         elif short < 0 and self._news:
@@ -199,7 +202,8 @@ class View(Window):
         if overflow:
             self.refresh(row.id for row in page.rows)
         if owed := self._owed:
-            self._go(owed, turn=self._owed_turn)
+            self._owed = 0
+            self._go(owed, self._owed_row)
         self.trim(KEPT * self.limit)
 
     def failed(self, fetch: Fetch) -> None:
@@ -425,7 +429,8 @@ class View(Window):
             self._candidates.discard(message)
             if line is not None:
                 if page.seq >= line.seq:
-                    self._update(line, row, page.seq, row is not None, entry)
+                    last = entry.row if entry is not None else None  # how it is, though it is not of the list
+                    self._update(line, row or last, page.seq, row is not None, entry)
             elif row is None:
                 self._fresh.pop(message, None)
             elif candidate and (page.seq > self._head_seq or self._where(row) >= 0):

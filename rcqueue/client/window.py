@@ -145,9 +145,10 @@ class Window:
 
     # -- moves ------------------------------------------------------------------------------------------------------
 
-    def step(self, rows: int, *, keep_screen_row: bool) -> int:
+    def step(self, rows: int, screen_row: int | None) -> int:
         """The cursor goes `rows` down (up, when negative), to the nearest row that is still in the list, as far as
-        there are rows held; returns how many it could not go. `keep_screen_row` moves the view with it."""
+        there are rows held; returns how many it could not go. The view moves with it so that it stands on
+        `screen_row`; None: no more than it must."""
         at, last = self.position, len(self.lines) - 1
         target = at + rows
         short = target - last if target > last else min(target, 0)
@@ -159,7 +160,7 @@ class Window:
         if found is None:
             self.replace([], self.head, self.tail)
         else:
-            self.settle(found, (at if keep_screen_row else found) - self.first)
+            self.settle(found, found - self.first if screen_row is None else screen_row)
         return short
 
     def live(self, start: int, step: int) -> int | None:

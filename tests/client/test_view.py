@@ -226,3 +226,19 @@ class World(RuleBasedStateMachine):
 
 World.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 TestView = World.TestCase
+
+
+def test_pages_turned_faster_than_the_server_answers_are_all_turned():
+    world = World()
+    world.begin(held=40, text="", sort="-time")
+    world.quiet()
+    for _ in range(5):
+        world.view.turn(1)
+    world.quiet()
+    order = [row.id for row in world.store.select("", "-time", ME)]
+    assert world.ids() == order[5 * world.view.height :][: world.view.height]
+    assert world.view.cursor == order[5 * world.view.height]
+    for _ in range(5):
+        world.view.turn(-1)
+    world.quiet()
+    assert world.ids() == order[: world.view.height]
