@@ -22,6 +22,7 @@ from textual.command import Provider
 from textual.screen import Screen
 
 from rcqueue import theme
+from rcqueue.model.actions import named
 from rcqueue.screens.queue import QueueScreen
 from rcqueue.terminal.driver import FrugalApp
 from rcqueue.terminal.keys import KeysInTurn
@@ -204,6 +205,7 @@ class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
         try:
             api = self.network.api(self.start)
         except SessionError as error:
+            self.state = "not signed in"
             return str(error)
         try:
             if user:
@@ -214,6 +216,7 @@ class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
                 whoami = await api.whoami()
         except (ApiProblem, Unreachable) as error:
             await api.close()
+            self.state = "not signed in"
             return str(error)
         self.api = api
         self.desk = Desk(
@@ -260,6 +263,10 @@ class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
 
     def open(self, name: str) -> None:
         """Does an action of the registry that is not an act on mail."""
+        right = named(name).right
+        if right is not None and self.desk is not None and right not in self.desk.whoami.rights:
+            self.flash(f"you lack the right to {right}", "warn")
+            return
         match name:
             case "view.palette":
                 self.action_command_palette()

@@ -49,6 +49,8 @@ class MessageScreen(Screen[None]):
         yield Line(id="footer")
 
     def on_mount(self) -> None:
+        self.lines = {line.id: line for line in self.query_children(Line)}
+        self.pane = self.query_one(Pane)
         self.reading = Reading(self.app.clock)
         self.set_interval(1.0, self.changed)
         self._turn()
@@ -78,27 +80,27 @@ class MessageScreen(Screen[None]):
         mine = self.desk.is_mine(row)
         self.painted = Target(row.id, line.seq, row.claim.fence if mine and row.claim else None, row)
         width = self.size.width
-        self.query_one("#status", Line).say(*self.app.queue.status_sides(width))
+        self.lines["status"].say(*self.app.queue.status_sides(width))
         state = line.gone or ("on hold" if row.status == "ONHOLD" else row.status)
         held = f"   held by {'you' if mine else row.claim.who}" if row.claim else ""
         left = age((row.expiry - self.app.clock()).total_seconds()) if row.expiry and row.status == "ONHOLD" else ""
-        self.query_one("#title", Line).say(
+        self.lines["title"].say(
             [(f" {phrases.name(row)}", "strong")],
             [(f"   {state}{held}{f'   expires in {left}' if left else ''} ", "mine" if mine else "dim")],
         )
         locked = not self.desk.may_read(row)
-        self.query_one("#tabs", Line).say(tab_line(TABS, self.tab, locked=locked, open=self.reading.body_open))
-        self.query_one(Pane).show(self.reading.show(self.tab, row, locked=locked), keep_place=True)
-        self.query_one("#banner", Line).say(frame.banner(self.desk, acting, self.desk.view, width))
-        self.query_one("#flash", Line).say(self.app.flash_pieces())
-        self.query_one("#footer", Line).say(*frame.footer(self.CONTEXT, self.situation(), width))
+        self.lines["tabs"].say(tab_line(TABS, self.tab, locked=locked, open=self.reading.body_open))
+        self.pane.show(self.reading.show(self.tab, row, locked=locked), keep_place=True)
+        self.lines["banner"].say(frame.banner(self.desk, acting, self.desk.view, width))
+        self.lines["flash"].say(self.app.flash_pieces())
+        self.lines["footer"].say(*frame.footer(self.CONTEXT, self.situation(), width))
 
     def on_resize(self) -> None:
         self.changed()
 
     def _turn(self) -> None:
         """Another mail, or another part of it."""
-        self.query_one(Pane).top = 0
+        self.pane.top = 0
         self.changed()
         self._read()
         self.app.work(self.desk.present(self.desk.view.cursor, "body" if self.reading.body_open else self.tab))
@@ -135,22 +137,22 @@ class MessageScreen(Screen[None]):
         self.dismiss()
 
     def do_view_down(self) -> None:
-        self.query_one(Pane).scroll(1)
+        self.pane.scroll(1)
 
     def do_view_up(self) -> None:
-        self.query_one(Pane).scroll(-1)
+        self.pane.scroll(-1)
 
     def do_view_page_down(self) -> None:
-        self.query_one(Pane).scroll(self.query_one(Pane).size.height - 1)
+        self.pane.scroll(self.pane.size.height - 1)
 
     def do_view_page_up(self) -> None:
-        self.query_one(Pane).scroll(1 - self.query_one(Pane).size.height)
+        self.pane.scroll(1 - self.pane.size.height)
 
     def do_view_top(self) -> None:
-        self.query_one(Pane).scroll(-1_000_000)
+        self.pane.scroll(-1_000_000)
 
     def do_view_bottom(self) -> None:
-        self.query_one(Pane).scroll(1_000_000)
+        self.pane.scroll(1_000_000)
 
     def do_view_next(self) -> None:
         self._move(1)

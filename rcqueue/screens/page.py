@@ -41,6 +41,8 @@ class Page(Screen[None]):
         yield Line(id="footer")
 
     def on_mount(self) -> None:
+        self.lines = {line.id: line for line in self.query_children(Line)}
+        self.table = self.query_one(PlainTable)
         self.set_interval(1.0, self.changed)
         self.changed()
 
@@ -48,10 +50,6 @@ class Page(Screen[None]):
     def desk(self) -> Desk:
         assert self.app.desk is not None
         return self.app.desk
-
-    @property
-    def table(self) -> PlainTable:
-        return self.query_one(PlainTable)
 
     def situation(self) -> keymap.Situation:
         acting = self.app.queue.acting
@@ -63,9 +61,9 @@ class Page(Screen[None]):
     def changed(self) -> None:
         if not self.is_mounted:
             return
-        self.query_one("#title", Line).say(self.heading(), [(self._state(), "dim")])
-        self.query_one("#flash", Line).say(self.app.flash_pieces())
-        self.query_one("#footer", Line).say(*frame.footer(self.CONTEXT, self.situation(), self.size.width))
+        self.lines["title"].say(self.heading(), [(self._state(), "dim")])
+        self.lines["flash"].say(self.app.flash_pieces())
+        self.lines["footer"].say(*frame.footer(self.CONTEXT, self.situation(), self.size.width))
 
     def on_resize(self) -> None:
         self.changed()

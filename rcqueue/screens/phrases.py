@@ -43,6 +43,7 @@ _NOT_DONE = {
     "gone": "gone",
     "lost": "claim lost",
 }
+_SHORT = {"done": "done", "changed": "changed", "claimed": "held", "refused": "refused"}  # while it runs
 
 
 def name(row: Row) -> str:
@@ -115,19 +116,23 @@ def confirm(verb: str, act: ActProgress, of: str) -> str:
 
 
 def progress(act: ActProgress, rate: float, width: int) -> str:
-    """`Releasing 14,000  [=====    ]  61 %  412/s  13 s left  8,540 done  12 changed meanwhile  ^x stops`."""
+    """`Releasing 14,000  [=====    ]  61 %  13 s left  412/s  8,540 done  12 changed  ^x stops`, in `width` cells:
+    what is least needed goes first."""
     share = act.tried / act.count if act.count else 1.0
-    head = f"{_DOING[act.verb]} {number(act.count)}"
-    tail = f"{round(share * 100)} %"
+    head = f" {_DOING[act.verb]} {number(act.count)}"
+    parts = [f"  {round(share * 100)} %"]
+    parts += [f"  {number(n)} {_SHORT.get(r, r)}" for r, n in act.results.items() if n]
     if rate >= 1:
-        tail += f"  {rate:,.0f}/s  {max(0, round((act.count - act.tried) / rate))} s left"
-    tail += "".join(f"  {number(n)} {_NOT_DONE.get(r, 'done')}" for r, n in act.results.items() if n)
-    tail += "  ^x stops"
-    room = width - len(head) - len(tail) - 8
-    if room < 6:
-        return f" {head}  {tail}"
-    filled = round(share * room)
-    return f" {head}  [{'=' * filled}{' ' * (room - filled)}]  {tail}"
+        parts += [f"  {max(0, round((act.count - act.tried) / rate))} s left", f"  {rate:,.0f}/s"]
+    parts.append("  ^x stops")
+    while len(head) + sum(map(len, parts)) > width - 1 and len(parts) > 1:
+        parts.pop()
+    room = width - len(head) - sum(map(len, parts)) - 6
+    bar = ""
+    if room >= 6:
+        filled = round(share * room)
+        bar = f"  [{'=' * filled}{' ' * (room - filled)}]"
+    return head + bar + "".join(parts)
 
 
 def finished(act: ActProgress) -> str:

@@ -80,6 +80,8 @@ class QueueScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.reading = Reading(self.app.clock)
+        self.lines = {line.id: line for line in self.query_children(Line)}
+        self.first, self.second = self.query_one("#first", Pane), self.query_one("#second", Pane)
         self.table = self.query_one(QueueTable)
         self.filter = self.query_one(FilterBar)
         self.set_interval(1.0, self.paint)
@@ -104,8 +106,11 @@ class QueueScreen(Screen[None]):
         """Something is to be painted: at once, or at the next beat when there was a painting just now."""
         if self.app.screen is not self and (changed := getattr(self.app.screen, "changed", None)) is not None:
             changed()  # what is over the queue shows some of it too
-        if self._due is None and self.is_mounted:
-            wait = max(0.0, BEAT - (time.monotonic() - self._painted_at))
+        came = self._waiting_since is not None and not self.view.waiting  # what a key asked for
+        if self.is_mounted and (self._due is None or came):
+            if self._due is not None:
+                self._due.stop()
+            wait = 0.0 if came else max(0.0, BEAT - (time.monotonic() - self._painted_at))
             self._due = self.set_timer(wait or 0.001, self.paint)
 
     def paint(self) -> None:
@@ -114,17 +119,17 @@ class QueueScreen(Screen[None]):
             self._due = None
         self._painted_at = time.monotonic()
         desk, app, width = self.desk, self.app, self.size.width
-        self.query_one("#status", Line).say(*self.status_sides(width))
+        self.lines["status"].say(*self.status_sides(width))
         self.table.empty = frame.empty(desk, self.view)
         self.table.paint()
-        self.query_one("#flash", Line).say(app.flash_pieces())
+        self.lines["flash"].say(app.flash_pieces())
         if desk is None or self.acting is None:
             return
         self.filter.say_matching(frame.matching(desk, waiting=self._waits()))
-        self.query_one("#banner", Line).say(frame.banner(desk, self.acting, self.view, width))
+        self.lines["banner"].say(frame.banner(desk, self.acting, self.view, width))
         self._turn_to_cursor()
         context = "filter" if self._typing else self.CONTEXT
-        self.query_one("#footer", Line).say(*frame.footer(context, self.situation(), width))
+        self.lines["footer"].say(*frame.footer(context, self.situation(), width))
 
     def status_sides(self, width: int) -> frame.Sides:
         """The first line, which other screens show too."""
@@ -180,11 +185,11 @@ class QueueScreen(Screen[None]):
 
     def _paint_panes(self, line: Row | None) -> None:
         assert self.desk is not None
-        first, second = self.query_one("#first", Pane), self.query_one("#second", Pane)
+        first, second = self.first, self.second
         if line is None:
             first.show([])
             second.show([])
-            self.query_one("#tabs", Line).say(tab_line(TABS, self.tab, locked=False, open=False))
+            self.lines["tabs"].say()
             return
         locked = not self.desk.may_read(line.row)
         tabs = self._tabs_shown()
@@ -192,7 +197,7 @@ class QueueScreen(Screen[None]):
         if len(tabs) > 1:
             second.show(self.reading.show(tabs[1], line.row, locked=locked), keep_place=True)
         shown = tab_line(TABS, self.tab, locked=locked, open=self.reading.body_open)
-        self.query_one("#tabs", Line).say(shown)
+        self.lines["tabs"].say(shown)
 
     def _tabs_shown(self) -> tuple[str, ...]:
         """Two panes: the one chosen at the left and the verdict at the right."""
@@ -299,10 +304,10 @@ class QueueScreen(Screen[None]):
         self._tell()
 
     def do_view_pane_down(self) -> None:
-        self.query_one("#first", Pane).scroll(3)
+        self.first.scroll(3)
 
     def do_view_pane_up(self) -> None:
-        self.query_one("#first", Pane).scroll(-3)
+        self.first.scroll(-3)
 
     def do_view_panes(self) -> None:
         self.toggle_class("-alone")

@@ -64,10 +64,11 @@ class Layout:
         by = {"time": "age", "verdict": "kind"}.get(sort.removeprefix("-"), sort.removeprefix("-"))
         pieces = [(" " * MARK, "")]
         for column, width in self.widths.items():
-            title = _TITLES[column]
+            text = " " + fit(_TITLES[column], width, right=column in _RIGHT)
             if column == by and sort != "-time":
-                title += "-" if sort.startswith("-") else "+"
-            pieces.append((" " + fit(title, width, right=column in _RIGHT), "dim"))
+                at = len(text) - len(text.lstrip()) - 1
+                text = text[:at] + ("-" if sort.startswith("-") else "+") + text[at + 1 :]
+            pieces.append((text, "dim"))
         return pieces
 
 

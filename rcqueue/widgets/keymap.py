@@ -68,7 +68,7 @@ def works(action: Action, now: Situation) -> bool:
             return now.status is not None
     if action.statuses and now.status not in action.statuses:
         return False
-    if now.marks and action.many:
+    if now.marks and action.many and action.name not in ("mail.unclaim", "mail.takeover"):
         return True
     match action.name:
         case "mail.claim":

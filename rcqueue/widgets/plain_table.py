@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from rich.cells import cell_len
 from textual import events
@@ -21,8 +20,6 @@ class PlainTable(Styled, can_focus=True):
     DEFAULT_CSS = """
     PlainTable { width: 1fr; height: 1fr; }
     """
-
-    selectable: ClassVar[bool] = True
 
     def __init__(self, columns: Sequence[str], *, cursor: bool = True, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -57,7 +54,8 @@ class PlainTable(Styled, can_focus=True):
             self.top = min(max(0, self.top + rows), max(0, len(self.rows) - self.room))
         else:
             self.at = min(max(0, self.at + rows), last)
-            self.top = min(max(self.top, self.at - self.room + 1), self.at)
+            most = max(0, len(self.rows) - self.room)  # no blank line below while there are rows above
+            self.top = min(max(self.top, self.at - self.room + 1), self.at, most)
         self.refresh()
 
     def on_resize(self) -> None:

@@ -1,0 +1,319 @@
+"""The screens over the queue: one mail, help, palette, people, acts, audit, demo, login."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rcqueue.app import RcqueueApp, Start
+from rcqueue.model.actions import ACTIONS
+from rcqueue.model.mail import Status
+from rcqueue.screens.people import role_at, role_check
+from rcqueue.widgets import keymap
+from tests.fakes import FakeNetwork
+from tests.screens.terminal import Terminal, queue, terminal
+
+
+def newest(t: Terminal, n: int = 0) -> str:
+    return sorted(t.store.messages, reverse=True)[n]
+
+
+# -- one mail
+
+
+async def test_one_mail_its_parts_and_the_next_one() -> None:
+    async with terminal(queue()) as t:
+        await t.press("j", "enter")
+        await t.shows("Subject  Password expires today")
+        assert t.shown[1].strip().startswith("it-desk@acrne.example")
+        await t.press("tab")
+        await t.shows("BAYES_99")
+        await t.press("J")
+        await t.until(lambda: t.shown[1].strip().startswith("scan@copier.example"))
+        await t.press("e")
+        await t.shows("sales@acme.example")
+        await t.press("escape")
+        await t.until(lambda: t.at == "scan@copier.example")
+
+
+async def test_acts_on_the_mail_that_is_open() -> None:
+    async with terminal(queue()) as t:
+        await t.press("v", "enter")  # a mark elsewhere is not what the open mail's keys act on
+        await t.until(lambda: t.shown[1].strip().startswith("it-desk@acrne.example"))
+        await t.press("d")
+        await t.until(lambda: t.calls("act"))
+        assert t.calls("act")[0][1:3] == (newest(t, 1), "delete")
+        await t.shows("you deleted it")
+        await t.until(lambda: " R restore" in t.shown[-1])
+        await t.press("R")
+        await t.until(lambda: len(t.calls("act")) == 2)
+        await t.until(lambda: "on hold" in t.shown[1])
+
+
+async def test_the_body_opens_by_its_key_and_closes_with_the_mail() -> None:
+    async with terminal(queue()) as t:
+        await t.press("enter", "b")
+        await t.shows("your password expires today")
+        await t.press("J")
+        await t.until(lambda: "The body is closed" in t.text)
+        assert len([call for call in t.calls("part") if call[2] == "text"]) == 1
+
+
+async def test_a_lock_closes_the_open_mail_s_body() -> None:
+    async with terminal(queue()) as t:
+        await t.press("enter", "b")
+        await t.shows("your password expires today")
+        t.api.locks = ["bodies"]
+        await t.app.desk.who_am_i()
+        await t.until(lambda: "You may not read bodies" in t.text)
+
+
+# -- acts with a question
+
+
+async def test_a_note_an_extension_and_a_settlement() -> None:
+    store = queue()
+    async with terminal(store) as t:
+        await t.press("n")
+        await t.type("seen before")
+        await t.press("enter")
+        await t.until(lambda: t.calls("act"))
+        assert t.calls("act")[0][3].note == "seen before"
+        await t.press("x")
+        await t.press("backspace", "backspace")
+        await t.type("9y")
+        await t.press("enter")
+        await t.shows("expected a number and m, h, d or w, at most a year")
+        await t.press("backspace", "backspace")
+        await t.type("2w")
+        await t.press("enter")
+        await t.until(lambda: len(t.calls("act")) == 2)
+        message = store.messages[newest(t)]
+        assert (t.calls("act")[1][3].expiry - message.expiry).days == 14
+        store.change("mail.uncertain", "system", message, [0], status=Status.UNCERTAIN)
+        await t.until(lambda: " s settle" in t.shown[-1])
+        await t.press("s")
+        await t.type("perhaps")
+        await t.press("enter")
+        await t.shows("expected arrived, again or hold")
+        await t.press(*["backspace"] * 7)
+        await t.type("arrived")
+        await t.press("enter")
+        await t.until(lambda: len(t.calls("act")) == 3)
+        assert t.calls("act")[2][3].settle == "arrived"
+
+
+async def test_a_key_without_the_right_says_which() -> None:
+    async with terminal(queue(), role="auditor") as t:
+        await t.press("r")
+        await t.until(lambda: t.flash)
+        assert t.flash.strip() == "you lack the right to release: nothing done"
+        assert not t.calls("act") and "release" not in t.shown[-1]
+
+
+# -- where to
+
+
+async def test_jump_to_a_time_and_to_an_id() -> None:
+    async with terminal(queue()) as t:
+        await t.press("ctrl+g")
+        await t.type("nonsense")
+        await t.press("enter")
+        await t.shows("expected 14:30")
+        await t.press(*["backspace"] * 8)
+        await t.type(newest(t, 45))
+        await t.press("enter")
+        await t.until(lambda: t.app.queue.view.cursor == newest(t, 45))
+
+
+async def test_sorting_goes_round() -> None:
+    async with terminal(queue()) as t:
+        await t.press("o")
+        await t.until(lambda: "+AGE" in t.shown[2] and t.at == "kim@例え.example")
+        await t.press("o")
+        await t.until(lambda: "-SCORE" in t.shown[2] and t.at == "gro@evil.example")
+
+
+async def test_a_click_and_the_wheel() -> None:
+    async with terminal(queue()) as t:
+        await t.pilot.click("QueueTable", offset=(10, 4))
+        await t.until(lambda: t.at == "shop@deals.example")
+
+
+# -- help and palette
+
+
+async def test_help_has_every_key_of_the_queue() -> None:
+    async with terminal(queue(), size=(140, 100)) as t:
+        await t.press("question_mark")
+        await t.shows("claim it: nobody else can act on it")
+        for action in keymap.of(("queue", "app")):
+            if action.key and action.name != "view.demo":
+                assert action.help in t.text, action.name
+        await t.press("escape")
+        await t.until(lambda: t.at)
+
+
+async def test_the_palette_runs_what_it_finds() -> None:
+    async with terminal(queue()) as t:
+        await t.press("ctrl+p")
+        await t.type("claim it")
+        await t.shows("claim it: nobody else can act on it   [c]")
+        await t.press("enter")
+        await t.until(lambda: t.calls("act"))
+        assert t.calls("act")[0][1:3] == (newest(t), "claim")
+
+
+async def test_the_palette_has_nothing_of_textual_s_own() -> None:
+    async with terminal(queue(), size=(140, 60)) as t:
+        await t.press("ctrl+p")
+        await t.shows("claim it")
+        assert not any(word in t.text for word in ("Screenshot", "Quit the application", "Maximize", "Keys"))
+
+
+async def test_every_action_of_the_registry_does_something() -> None:
+    """Each action of each screen has a method there, is an act on mail, or opens something."""
+    from rcqueue.screens import acts, audit, demo, help, message, page, people, queue
+
+    screens: dict[str, type] = {
+        "queue": queue.QueueScreen,
+        "message": message.MessageScreen,
+        "people": people.PeopleScreen,
+        "acts": acts.ActsScreen,
+        "audit": audit.AuditScreen,
+        "help": help.HelpScreen,
+        "demo": demo.DemoScreen,
+    }
+    assert issubclass(people.PeopleScreen, page.Page)
+    opened = {"mail.show", "view.unfold", "act.list", "people.list", "audit.list", "view.help", "view.demo"}
+    opened |= {"view.palette", "view.redraw", "view.theme", "view.quit"}
+    acts_on_mail = {a.name for a in ACTIONS if a.object == "mail"}
+    for action in ACTIONS:
+        for context in action.contexts:
+            has = context in screens and hasattr(screens[context], "do_" + action.name.replace(".", "_"))
+            assert has or action.name in opened | acts_on_mail, (action.name, context)
+
+
+# -- people
+
+
+async def test_people_are_locked_granted_and_added() -> None:
+    async with terminal(queue()) as t:
+        await t.press("P")
+        await t.shows("operator at acme")
+        await t.press("j", "l")
+        await t.shows("bob is locked out of bodies")
+        assert t.calls("change_person")[-1] == ("change_person", "bob", "lock", {"lock": "bodies"})
+        await t.press("g")
+        await t.type("king")
+        await t.press("enter")
+        await t.shows("expected one of operator, blind, admin, auditor")
+        await t.press(*["backspace"] * 4)
+        await t.type("blind at acme/sales")
+        await t.press("enter")
+        await t.shows("bob has the role blind at acme/sales")
+        assert t.calls("change_person")[-1][2:] == ("grant", {"role": "blind", "customer": "acme/sales"})
+        await t.press("D")
+        await t.type("bob")
+        await t.press("enter")
+        await t.shows("bob can no longer sign in")
+        await t.press("a")
+        await t.type("dora")
+        await t.press("enter")
+        await t.type("operator")
+        await t.press("enter")
+        await t.type("short")
+        await t.press("enter")
+        await t.shows("expected at least 8 characters")
+        assert "short" not in t.text
+        await t.type("er than before")
+        await t.press("enter")
+        await t.until(lambda: t.calls("create_person"))
+        assert t.calls("create_person")[0][1:3] == ("dora", "shorter than before")
+        await t.press("escape")
+        await t.until(lambda: t.at)
+
+
+def test_a_role_and_where() -> None:
+    assert role_at("operator") == ("operator", "all")
+    assert role_at("blind at acme/sales") == ("blind", "acme/sales")
+    assert role_check("blind at ") and role_check("king") and role_check("operator at a b")
+
+
+async def test_only_those_who_administer_see_people() -> None:
+    async with terminal(queue(), role="operator") as t:
+        await t.press("P")
+        await t.until(lambda: t.flash)
+        assert "you lack the right to administer" in t.flash and not t.calls("people")
+
+
+# -- acts, audit
+
+
+async def test_acts_and_the_key_that_stops_one() -> None:
+    async with terminal(queue()) as t:
+        t.api.step = 1
+        await t.press("j", "v", "c")
+        await t.until(lambda: t.app.queue.acting.running)
+        await t.press("A")
+        await t.shows("of 43")
+        await t.until(lambda: "^x stop" in t.shown[-1])
+        await t.press("ctrl+x")
+        await t.until(lambda: t.calls("stop_act"))
+
+
+async def test_the_audit_log_ends_with_the_newest_entry() -> None:
+    async with terminal(queue()) as t:
+        t.app.open("audit.list")
+        await t.until(lambda: t.shown[-3:-2] and t.shown[-3].split()[0] == "60")
+
+
+# -- signing in
+
+
+async def test_signing_in_says_what_is_wrong_and_keeps_what_was_typed() -> None:
+    network = FakeNetwork(queue())
+    app = RcqueueApp(Start(), network, clock=lambda: network.store.now)
+    async with app.run_test(size=(80, 24)) as pilot:
+        t = Terminal(app, network, pilot)
+        await t.shows("enter signs in")
+        await t.press("enter")
+        await t.shows("the server is needed")
+        await t.type("http://mail")
+        await t.press("enter")
+        await t.type("anna")
+        await t.press("enter")
+        await t.type("wrong")
+        await t.press("enter")
+        await t.shows("name or password is wrong")
+        await t.type("secret")
+        await t.press("enter")
+        await t.until(lambda: t.at == "win@lucky.example")
+        assert "secret" not in t.text
+
+
+async def test_a_server_that_does_not_answer_is_named() -> None:
+    network = FakeNetwork(queue())
+    network.made.down = True
+    app = RcqueueApp(Start(server="http://mail.example", user="anna", password="secret"), network)
+    async with app.run_test(size=(80, 24)) as pilot:
+        t = Terminal(app, network, pilot)
+        await t.shows("http://mail.example can't be reached: connection refused")
+
+
+async def test_a_key_before_signing_in_does_nothing() -> None:
+    network = FakeNetwork(queue())
+    app = RcqueueApp(Start(), network)
+    async with app.run_test(size=(80, 24)) as pilot:
+        t = Terminal(app, network, pilot)
+        app.queue.action_do("mail.release")
+        app.open("people.list")
+        await t.pilot.pause()
+        calls: list[Any] = network.made.calls
+        assert not calls
+
+
+async def test_the_theme_changes_in_place() -> None:
+    async with terminal(queue()) as t:
+        assert t.app.theme == "rcqueue-dark"
+        t.app.open("view.theme")
+        await t.until(lambda: t.app.theme == "rcqueue-light")
