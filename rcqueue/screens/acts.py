@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class ActsScreen(Page):
     CONTEXT = "acts"
     TITLE_TEXT = "Acts on many"
-    COLUMNS = ("WHO", "AGO", "VERB", "STATE", "DONE", "RESULTS")
+    COLUMNS = ("WHO", "AGO", "VERB", "STATE", "DONE", "NOT DONE")
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("acts")]
 
     def on_mount(self) -> None:
@@ -53,7 +53,7 @@ class ActsScreen(Page):
             (act.verb, style),
             (act.state, style),
             (f"{number(act.done)} of {number(act.count)}", style),
-            (phrases.finished(act) if act.tried else "", style),
+            (", ".join(phrases.not_done(act)), style),
         ]
 
     def do_act_stop(self) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from rcqueue.model.ids import MESSAGE_CHARS, parse_id
-
 _TIMES = ("%H:%M", "%H:%M:%S")
 _DATES = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")
 
@@ -14,6 +12,8 @@ _DATES = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "
 def jump_target(text: str, now: datetime) -> tuple[Literal["at", "time"], str]:
     """("at", id of the message) or ("time", RFC 3339). A time without a date is the last such one; times are in the
     time zone of this terminal. Raises ValueError saying what was expected."""
+    from rcqueue.model.ids import MESSAGE_CHARS, parse_id
+
     try:
         parse_id(text)
     except ValueError:

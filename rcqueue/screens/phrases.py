@@ -137,6 +137,10 @@ def progress(act: ActProgress, rate: float, width: int) -> str:
 
 def finished(act: ActProgress) -> str:
     """`8,540 mails released, 12 changed meanwhile, 3 held by others`."""
-    text = f"{plural(act.done, 'mail')} {_DONE[act.verb]}"
-    text += "".join(f", {number(n)} {_NOT_DONE.get(r, r)}" for r, n in act.results.items() if r != "done" and n)
+    text = ", ".join([f"{plural(act.done, 'mail')} {_DONE[act.verb]}", *not_done(act)])
     return f"stopped: {text}" if act.state == "stopped" else text
+
+
+def not_done(act: ActProgress) -> list[str]:
+    """`12 changed meanwhile`, `3 held by others`."""
+    return [f"{number(n)} {_NOT_DONE.get(r, r)}" for r, n in act.results.items() if r != "done" and n]

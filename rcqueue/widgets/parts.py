@@ -80,9 +80,10 @@ def verdict(row: Row, detail: VerdictDetail | None) -> list[Entry]:
     if detail is None:
         score = "" if row.score is None else f"   {row.score:.1f} points"
         return [Entry(f"{row.verdict}{score}", "Verdict"), *(Entry(name, indent=2) for name in row.rules or ())]
-    points = "" if detail.score is None else f"   {detail.score:.1f} points"
-    if detail.required is not None:
-        points += f" of {detail.required:.1f}"
+    points = ""
+    if detail.score is not None:
+        needed = "" if detail.required is None else f", {detail.required:.1f} needed"
+        points = f"   {detail.score:.1f} points{needed}"
     entries = [Entry(f"{detail.verdict}{points}", "Verdict", "bad" if detail.verdict == "VIRUS" else "")]
     if detail.reason:
         entries.append(Entry(detail.reason, "Reason"))

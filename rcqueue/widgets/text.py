@@ -17,7 +17,7 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
     if length > width:
         if width <= 4:
             return set_cell_size(text, width)
-        return set_cell_size(text, width - len(ELLIPSIS)).rstrip(" ").ljust(width - len(ELLIPSIS), ".") + ELLIPSIS
+        return set_cell_size(text, width - len(ELLIPSIS)) + ELLIPSIS
     return " " * (width - length) + text if right else text + " " * (width - length)
 
 
