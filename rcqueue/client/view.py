@@ -52,7 +52,7 @@ class View(Window):
         self._under_way: Fetch | None = None
         self._log: dict[str, Entry] = {}  # entries that came while a page is under way
         self._owed = 0  # rows that the cursor still has to go, once they are here
-        self._owed_row: int | None = None  # the line of the screen on which it stays
+        self._owed_row: int | None = None  # the line of the screen that it is to stand on then
         self._generation = 0
 
     @property
@@ -77,7 +77,7 @@ class View(Window):
     @property
     def waiting(self) -> bool:
         """What the person asked to see is not here yet."""
-        return self._goto is not None or self._owed != 0 or not self.loaded
+        return self._goto is not None or self._owed != 0 or self._owed_row is not None or not self.loaded
 
     @property
     def limit(self) -> int:
@@ -95,7 +95,8 @@ class View(Window):
         for pending in (self.marks, self._fresh, self._ask, self._candidates):
             pending.clear()
         self._fresh_more = self._peek = self._holes = self.partial = False
-        self._owed = self._head_seq = 0
+        self._head_seq = 0
+        self.hold_still()
 
     def move(self, rows: int) -> None:
         """The cursor goes `rows` down (up, when negative), to the nearest row that is still in the list."""
@@ -103,31 +104,33 @@ class View(Window):
 
     def turn(self, pages: int) -> None:
         """The view goes so many of its heights down, and the cursor stays on its line of the screen."""
-        self._go(pages * self.height, self.position - self.first)
+        screen_row = self.position - self.first if self._owed_row is None else self._owed_row
+        self._go(pages * self.height, screen_row)
 
     def _go(self, rows: int, screen_row: int | None) -> None:
         if not self.lines:
             return
         if rows * self._owed > 0:  # the same way again, before the rows are here: no key is lost
             rows += self._owed
-            screen_row = screen_row if self._owed_row is None else self._owed_row
         top = self.lines[0].id
         short = self.step(rows, screen_row)
-        self._owed, self._owed_row = 0, screen_row
+        self.hold_still()
         if (self.tail if short > 0 else self.head) is not None:
             self._owed = short
         elif short < 0 and self._news:
             self._restart(Goto("first", land=top))
+        if screen_row is not None and (self._owed or (self.tail and self.position - self.first > screen_row)):
+            self._owed_row = screen_row
 
     def point(self, screen_row: int) -> None:
         """The cursor goes to the row on this line of the view (0 is the first)."""
-        self._owed = 0
+        self.hold_still()
         if 0 <= screen_row < len(self.visible()):
             self.settle(self.first + screen_row, screen_row)
 
     def top(self) -> None:
         """To the first row of the list, and the new ones with it."""
-        self._owed = 0
+        self.hold_still()
         first = self.live(0, 1)
         if self.head is None and not self._news and first is not None:
             self.settle(first, 0)
@@ -135,7 +138,7 @@ class View(Window):
             self._restart(Goto("first"))
 
     def bottom(self) -> None:
-        self._owed = 0
+        self.hold_still()
         last = self.live(len(self.lines) - 1, -1)
         if self.tail is None and not self._holes and last is not None:
             self.settle(last, self.height - 1)
@@ -144,12 +147,12 @@ class View(Window):
 
     def jump(self, kind: Literal["at", "time"], value: str) -> None:
         """To a message's id, or to the first row at or after a time (RFC 3339), in the order of the list."""
-        self._owed = 0
+        self.hold_still()
         self._restart(Goto(kind, value))
 
     def hold_still(self) -> None:
         """An act is about to be made on the row under the cursor: moves that are still owed are not made."""
-        self._owed = 0
+        self._owed, self._owed_row = 0, None
 
     def _restart(self, goto: Goto) -> None:
         """Answers that are under way belong to a list that is left; rows asked for are asked for again."""
@@ -201,9 +204,10 @@ class View(Window):
                 self._apply(entry)
         if overflow:
             self.refresh(row.id for row in page.rows)
-        if owed := self._owed:
-            self._owed = 0
-            self._go(owed, self._owed_row)
+        if self._owed or self._owed_row is not None:
+            owed, screen_row = self._owed, self._owed_row
+            self.hold_still()
+            self._go(owed, screen_row)
         self.trim(KEPT * self.limit)
 
     def failed(self, fetch: Fetch) -> None:
@@ -221,7 +225,8 @@ class View(Window):
         """The server will not answer this, however often it is asked (no such id): stay where we are."""
         self.failed(fetch)
         if fetch.generation == self._generation and fetch.kind != "rows":
-            self._goto, self._owed, self._peek = None, 0, False
+            self._goto, self._peek = None, False
+            self.hold_still()
             if self.tail is not None and self.tail.kind == fetch.kind:
                 self.tail = None
             if self.head is not None and self.head.kind == fetch.kind:
