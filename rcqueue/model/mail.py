@@ -44,9 +44,9 @@ def to_us(at: datetime) -> int:
 
 
 class Wire(BaseModel):
-    """Unknown fields are ignored: an older terminal reads a newer server."""
+    """Unknown fields are ignored: an older terminal reads a newer server. An error quotes nothing of what it is in."""
 
-    model_config = ConfigDict(extra="ignore", use_enum_values=True)
+    model_config = ConfigDict(extra="ignore", use_enum_values=True, hide_input_in_errors=True)
 
 
 class RowClaim(Wire):

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from rcqueue.demo.next_hop import Behaviour
@@ -20,6 +21,7 @@ from rcqueue.model.mail import Part
 from rcqueue.server.marshal import entries, show
 from rcqueue.server.reading.listed import LISTED
 from rcqueue.server.routes.acpi import COMMANDS, Request
+from rcqueue.server.store import tables as t
 from tests import surface
 
 from .canary import CONTROL, MARK, PLACES, Haystack, Planted, base64_forms, canary, forms, leaks, planted, word
@@ -235,3 +237,19 @@ async def test_a_lock_holds_from_the_next_call_on(tmp_path: Path):
         await after.api(reads_only=True)
     assert Haystack(before.heard()["api"]).lacks(PLACES) == set()
     assert leaks(after.heard()["api"], MAILS) == set()
+
+
+async def test_what_is_stored_and_broken_is_not_quoted(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    broken = canary('{"verdict": "{text}", "fields": ["{text}"]}')
+    async with opened(tmp_path) as (live, ids):
+        with live.server.marshal.database.write_engine.begin() as connection:
+            connection.execute(t.message_detail.update().values(verdict=broken, headers=broken, receipt=broken))
+        headers = {"Authorization": f"Bearer {live.tokens['cleo']}"}
+        async with httpx.AsyncClient(base_url=live.url, headers=headers) as http:
+            for part in (Part.VERDICT, Part.HEADERS, Part.RECEIPT, Part.SUMMARY):
+                for answer in (
+                    await http.get(f"/api/v1/mails/{ids[0]}/{part}"),
+                    await http.post("/acpi", json={"cmd": "mail.show", "id": ids[0], "part": part}),
+                ):
+                    assert answer.status_code == 500 and not leaks(answer.content), answer.text
+    assert "ValidationError" in caplog.text and not leaks(caplog.text.encode())

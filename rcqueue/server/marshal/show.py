@@ -8,7 +8,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 from sqlalchemy import Connection, select
 
 from rcqueue.model.access import Access, DataClass, Right
@@ -34,7 +34,7 @@ from .mails import claim_ended
 from .refusal import Refusal, unauthorized
 
 MAILS_SHOWN = 500
-_FIELDS = TypeAdapter(list[tuple[str, str]])
+_FIELDS = TypeAdapter(list[tuple[str, str]], config=ConfigDict(hide_input_in_errors=True))
 #: Listed header fields that show what belongs to another class.
 _OF_CLASS = {
     "subject": DataClass.SUBJECT,

@@ -109,6 +109,8 @@ async def _guarded(lines: Lines) -> Lines:
         yield mistake(refusal.detail, type=refusal.kind, **refusal.extra)
     except QueryForbidden as error:
         yield mistake(str(error), type="forbidden", **{"class": error.data_class.value})
+    except ValidationError:  # a ValueError too: of what is stored, not of what was asked
+        raise
     except (QueryError, ValueError) as error:
         yield mistake(str(error), type="bad-request")
 
