@@ -22,6 +22,7 @@ from .dialogs import Ask, exactly, some
 if TYPE_CHECKING:
     from rcqueue.app import RcqueueApp
     from rcqueue.client.desk import Desk
+    from rcqueue.client.window import Line
     from rcqueue.model.act import ActBody, ActProgress
     from rcqueue.model.mail import Row
 
@@ -36,6 +37,7 @@ class Target:
     as_of: int
     fence: int | None
     row: Row
+    listed: bool = True  #: it is of the list: of a message, the mails that match the filter are meant
 
 
 @dataclass(slots=True)
@@ -54,6 +56,13 @@ class Acting:
         self.recall: Recall | None = None
         self.running: ActProgress | None = None
         self.rate = 0.0  #: mails a second of the act that is running
+
+    def target(self, line: Line | None) -> Target | None:
+        """What a key acts on when this is the row under the cursor, as it was painted."""
+        if line is None:
+            return None
+        fence = line.row.claim.fence if line.row.claim is not None and self.desk.is_mine(line.row) else None
+        return Target(line.id, line.seq, fence, line.row, listed=not line.gone)
 
     # -- what can be done -------------------------------------------------------------------------------------------
 
@@ -164,7 +173,8 @@ class Acting:
         from rcqueue.client.http import ApiProblem, Unreachable
         from rcqueue.model.act import ActBody
 
-        body: ActBody = ActBody(as_of=target.as_of, fence=target.fence, query=self.desk.query.text, **given)
+        query = self.desk.query.text if target.listed else None
+        body: ActBody = ActBody(as_of=target.as_of, fence=target.fence, query=query, **given)
         try:
             answer = await self.desk.api.act(target.id, action.verb, body)
         except ApiProblem as problem:
@@ -176,7 +186,7 @@ class Acting:
             said = phrases.done(action.verb, answer, target.row)
             if action.verb == "release" and answer.recall_until is not None:
                 row = target.row.model_copy(update={"status": "RELEASING", "claim": None})
-                self.recall = Recall(Target(target.id, answer.seq, None, row), answer.recall_until)
+                self.recall = Recall(Target(target.id, answer.seq, None, row, listed=False), answer.recall_until)
                 self.app.flash(said, countdown=answer.recall_until)
             else:
                 if action.verb == "recall":

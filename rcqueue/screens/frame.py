@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from rcqueue.widgets import keymap
 from rcqueue.widgets.line import Piece
-from rcqueue.widgets.text import age, clock, number
+from rcqueue.widgets.text import age, clock, fit, number
 
 from . import phrases
 
@@ -102,17 +102,27 @@ def banner(desk: Desk, acting: Acting, view: View, width: int) -> list[Piece]:
         return [(f" feed lost at {clock(desk.lost_at)}{why}, trying again; acts check first", "warn")]
     if acting.running is not None:
         return [(phrases.progress(acting.running, acting.rate, width), "")]
-    said: list[Piece] = [(" ", "")]
+    return _colleagues(desk, view, width)
+
+
+def _colleagues(desk: Desk, view: View, width: int) -> list[Piece]:
+    """`bob reads win@lucky.example    carol is at people    dave reads other mail`."""
+    texts: list[str] = []
+    elsewhere: list[str] = []
     for one in sorted(desk.presence.values(), key=lambda p: p.who):
         line = view.index.get(one.message) if one.message else None
-        what = phrases.name(line.row) if line is not None else "another mail" if one.message else f"is at {one.pane}"
-        reads = ("reads the body of " if one.pane == "body" else "reads ") if one.message else ""
-        text = f"{one.who} {reads}{what}    "
-        if sum(len(t) for t, _ in said) + len(text) > width:
-            said.append(("...", "dim"))
-            break
-        said.append((text, "dim"))
-    return said if len(said) > 1 else []
+        if line is not None:
+            reads = "reads the body of" if one.pane == "body" else "reads"
+            texts.append(f"{one.who} {reads} {phrases.name(line.row)}")
+        elif one.message:
+            elsewhere.append(one.who)
+        else:
+            texts.append(f"{one.who} is at {one.pane}")
+    if elsewhere:
+        read = "reads" if len(elsewhere) == 1 else "read"
+        texts.append(f"{', '.join(elsewhere)} {read} other mail")
+    said = " " + "    ".join(texts)
+    return [(said if cell_len(said) <= width else fit(said, width), "dim")] if texts else []
 
 
 def footer(context: str, situation: keymap.Situation, width: int) -> Sides:

@@ -78,7 +78,7 @@ class MessageScreen(Screen[None]):
             self._read()
         row = line.row
         mine = self.desk.is_mine(row)
-        self.painted = Target(row.id, line.seq, row.claim.fence if mine and row.claim else None, row)
+        self.painted = acting.target(line)
         width = self.size.width
         self.lines["status"].say(*self.app.queue.status_sides(width))
         state = line.gone or ("on hold" if row.status == "ONHOLD" else row.status)

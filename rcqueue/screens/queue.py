@@ -19,7 +19,7 @@ from rcqueue.widgets.pane import Pane
 from rcqueue.widgets.queue_table import QueueTable
 
 from . import frame
-from .acting import Acting, Target
+from .acting import Acting
 from .dialogs import Ask
 from .jump import jump_check, jump_target
 from .reading import Reading, tab_line
@@ -238,15 +238,6 @@ class QueueScreen(Screen[None]):
 
     # -- keys -------------------------------------------------------------------------------------------------------
 
-    def target(self) -> Target | None:
-        """What a key acts on: the row under the cursor as it was last painted."""
-        painted = self.table.painted
-        if painted is None or self.desk is None:
-            return None
-        row, seq = painted
-        mine = row.claim is not None and self.desk.is_mine(row)
-        return Target(row.id, seq, row.claim.fence if mine and row.claim else None, row)
-
     def action_do(self, name: str) -> None:
         """A key of the registry was pressed."""
         if self.desk is None or self.acting is None:
@@ -259,7 +250,7 @@ class QueueScreen(Screen[None]):
             self.paint()
         elif kind == "mail":
             self.view.hold_still()
-            self.work(self.acting.do(name, self.target()))
+            self.work(self.acting.do(name, self.acting.target(self.table.painted)))
         else:
             self.app.open(name)
 

@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from .pane import Entry
+from .pane import NAME, Entry
 from .text import age, moment, plural, size
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def headers(row: Row, summary: Summary | None, receipt: Receipt | None, now: dat
         value = field.value
         if field.name.lower() == "to" and row.recipients > 1:
             value = f"{plural(row.recipients, 'recipient')}: {value}"
-        entries.append(Entry(value or "(empty)", field.name))
+        entries.append(_field(field.name, value or "(empty)"))
         if field.name.lower() == "subject" and receipt is not None:
             entries += _from_receipt(receipt, now)
     if not any(f.name.lower() == "subject" for f in fields) and receipt is not None:
@@ -47,6 +47,10 @@ def headers(row: Row, summary: Summary | None, receipt: Receipt | None, now: dat
     if listed.withheld:
         entries.append(Entry(f"{plural(listed.withheld, 'field')} not shown", style="dim"))
     return entries + _degraded(listed.degraded)
+
+
+def _field(name: str, value: str) -> Entry:
+    return Entry(value, name) if len(name) < NAME else Entry(f"{name}: {value}")
 
 
 def _to(row: Row) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from rcqueue.client.view import View
     from rcqueue.client.window import Line as Row
-    from rcqueue.model.mail import Row as Mail
 
 
 class QueueTable(Styled, can_focus=True):
@@ -52,7 +52,7 @@ class QueueTable(Styled, can_focus=True):
         self.clock = clock
         self.session = ""  #: the mark of my own session
         self.empty: list[list[Piece]] = []  #: what to say when there is no row
-        self.painted: tuple[Mail, int] | None = None  #: the row under the cursor as painted, and its sequence
+        self.painted: Row | None = None  #: the row under the cursor, as it was last painted
         self._layout_now = Layout.at(80)
         self._painted: list[object] = []  # what each line of the screen was painted from
         self._strips: dict[str, tuple[object, Strip]] = {}  # by message: what it was painted from, and the strip
@@ -76,7 +76,7 @@ class QueueTable(Styled, can_focus=True):
     def paint(self) -> None:
         """Repaints the lines that are not as they were last painted."""
         current = self.view.current
-        self.painted = None if current is None else (current.row, current.seq)
+        self.painted = None if current is None else replace(current)
         now = self._lines()
         width = self.size.width
         for y, key in enumerate(now):

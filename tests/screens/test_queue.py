@@ -129,7 +129,7 @@ async def test_my_claim_names_its_fence() -> None:
         await t.until(lambda: "anna" in t.shown[3])
         store.messages[newest(store)].mails[0].fence = 77
         store.change("mail.note", "bob", store.messages[newest(store)], [0])
-        await t.until(lambda: t.app.queue.table.painted[0].claim.fence == 77)
+        await t.until(lambda: t.app.queue.table.painted.row.claim.fence == 77)
         await t.press("d")
         await t.until(lambda: len(t.calls("act")) == 2)
         assert t.calls("act")[1][3].fence == 77
@@ -153,8 +153,9 @@ async def test_a_release_asks_nothing_and_can_be_recalled_from_anywhere() -> Non
         await t.shows("you released it")
         await t.press("j", "j", "u")
         await t.until(lambda: len(t.calls("act")) == 2)
-        _, id, verb, _ = t.calls("act")[1]
+        _, id, verb, body = t.calls("act")[1]
         assert (id, verb) == (newest(store, 1), "recall")
+        assert body.query is None  # what is being released matches the filter no more
         await t.shows("recalled")
 
 
