@@ -11,9 +11,9 @@ import contextlib
 import http.client
 import io
 import json
-import os
 import re
 import sys
+from asyncio.subprocess import PIPE
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -161,8 +161,7 @@ async def show_in_processes(mails: Sequence[Mail]) -> None:
     for number, mail in enumerate(mails):
         part = (Part.RAW, Part.TEXT)[number % 2]
         command = (sys.executable, "-m", "rcqueue", "show", mail.id, "--part", part)
-        pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.PIPE}
-        process = await asyncio.create_subprocess_exec(*command, **pipes, env=os.environ)
+        process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
         out, err = await process.communicate()
         assert (process.returncode, err) == (0, b""), mail.name
         if part is Part.RAW:

@@ -162,3 +162,10 @@ async def test_health_and_metrics_name_no_address_and_no_subject(live: Live):
     assert health.json()["mails"] == {"ONHOLD": 1}
     assert 'rcqueue_mails{status="ONHOLD"} 1.0' in metrics.text
     assert "Secret" not in health.text + metrics.text and "example" not in health.text + metrics.text
+
+
+async def test_a_page_that_starts_at_no_mail_says_so(live: Live):
+    await live.send(mail())
+    with pytest.raises(ApiProblem) as refused:
+        await live.api("ben").page(sort="score", at="0000000000001")
+    assert (refused.value.type, refused.value.status) == ("not-found", 404)

@@ -26,6 +26,8 @@ from rcqueue.model.act import Verb
 from rcqueue.model.fields import FIELDS
 from rcqueue.model.mail import Part
 from rcqueue.model.query import SORTS
+from rcqueue.server.routes.acpi import COMMANDS, Request
+from rcqueue.server.routes.acpi_mails import FIELDS as ACPI_FIELDS
 
 from .canary import Wire
 from .live import Live
@@ -152,8 +154,8 @@ class Guest:
 
     async def _acts(self) -> None:
         for verb in Verb:  # in an order in which each can be done
-            for query in ({}, {"query": "status:any"}):
-                body = BODIES.get(verb, {}) | query
+            for more in ({}, {"query": "status:any"}):
+                body = BODIES.get(verb, {}) | more
                 await self._ask("POST /mails/{id}/{verb}", self.ids[0], verb, of=verb, json=body)
         for query in terms(self.ids[1]):
             stored = (await self._ask("POST /acts", json={"verb": "extend", "query": query})).json()
@@ -214,8 +216,6 @@ class Guest:
     # -- acpi
 
     async def acpi(self) -> None:
-        from rcqueue.server.routes.acpi import COMMANDS, FIELDS, Request
-
         one, two = self.ids[2], self.ids[3]
         arguments: dict[str, dict[str, Any]] = {
             **{f"mail.{verb}": {"id": one, **_as_keys(BODIES.get(verb, {}))} for verb in Verb},
@@ -237,7 +237,7 @@ class Guest:
             "id": list(self.ids),
             "resStart": 1,
             "resWindow": 100,
-            "fields": list(FIELDS),
+            "fields": list(ACPI_FIELDS),
         }
         asked += [{}, keys, *({key: value} for key, value in keys.items()), {"unknown": 1}]
         for status in ("DELETED", "ONHOLD", "RELEASED"):
@@ -296,7 +296,7 @@ class Guest:
                 os.environ.pop(name) if value is None else os.environ.update({name: value})
         for stream in (out, err):
             stream.flush()
-            self.printed += stream.buffer.getvalue()  # type: ignore[attr-defined]
+            self.printed += stream.buffer.getvalue()
 
     async def _process(self, environment: dict[str, str], *words: str) -> asyncio.subprocess.Process:
         self.passed.add(_named(words))

@@ -84,6 +84,8 @@ async def mails(
                 limit=limit,
                 now_us=now,
             )
+        except LookupError as error:
+            raise Refusal("not-found", str(error)) from None
         except ValueError as error:  # QueryError is one, and is shown as such
             raise (error if hasattr(error, "place") else Refusal("bad-request", str(error))) from None
         return {
