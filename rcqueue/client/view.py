@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Literal
 
-from .fetch import Fetch, Goto
+from .fetch import Fetch, Goto, Pending
 from .outcome import outcome, returns, sort_key
 from .window import Edge, Line, Window
 
@@ -25,8 +25,6 @@ __all__ = ["Fetch", "Line", "Matches", "View"]
 PAGE = 100  #: rows asked for at a time; at least so many are held on each side of the view
 KEPT = 3  #: pages kept on each side of the view
 NEW_LIMIT = 10_000  #: messages counted one by one in the badge; beyond, it says "more"
-ASK_LIMIT = 200  #: ids in one `rows` fetch
-LOG_LIMIT = 5_000  #: entries remembered while a page is under way
 
 #: Whether a row still belongs to the list; None: the row cannot tell, ask the server.
 Matches = Callable[["Row"], "bool | None"]
@@ -43,17 +41,11 @@ class View(Window):
         self._head_seq = 0  # the sequence at which that was
         self._fresh: dict[str, int] = {}  # messages that came in and are not in the window: how many mails
         self._fresh_more = False
-        self._ask: dict[str, Entry | None] = {}  # ids whose rows must be fetched, and why
-        self._asked: dict[str, Entry | None] = {}  # those that are under way
-        self._candidates: set[str] = set()  # those of both that are not in the window, and may be new
-        self._goto: Goto | None = Goto("first")
+        self._pending = Pending()
         self._peek = False
         self._holes = False  # entries were missed: there may be rows between those held that are not
-        self._under_way: Fetch | None = None
-        self._log: dict[str, Entry] = {}  # entries that came while a page is under way
         self._owed = 0  # rows that the cursor still has to go, once they are here
         self._owed_row: int | None = None  # the line of the screen that it is to stand on then
-        self._generation = 0
 
     @property
     def badge(self) -> int:
@@ -72,12 +64,12 @@ class View(Window):
     @property
     def loaded(self) -> bool:
         """The list has been read since the last search."""
-        return bool(self.lines) or (self._goto is None and self.tail is None)
+        return bool(self.lines) or (self._pending.goto is None and self.tail is None)
 
     @property
     def waiting(self) -> bool:
         """What the person asked to see is not here yet."""
-        return self._goto is not None or self._owed != 0 or self._owed_row is not None or not self.loaded
+        return self._pending.goto is not None or self._owed != 0 or self._owed_row is not None or not self.loaded
 
     @property
     def limit(self) -> int:
@@ -91,8 +83,8 @@ class View(Window):
         self.matches, self.sort = matches, sort
         self.replace([], None, None)
         self.all_marked = False
-        self._restart(Goto("first"))
-        for pending in (self.marks, self._fresh, self._ask, self._candidates):
+        self._pending.restart(Goto("first"))
+        for pending in (self.marks, self._fresh, self._pending.ask, self._pending.candidates):
             pending.clear()
         self._fresh_more = self._peek = self._holes = self.partial = False
         self._head_seq = 0
@@ -118,7 +110,7 @@ class View(Window):
         if (self.tail if short > 0 else self.head) is not None:
             self._owed = short
         elif short < 0 and self._news:
-            self._restart(Goto("first", land=top))
+            self._pending.restart(Goto("first", land=top))
         if screen_row is not None and (self._owed or (self.tail and self.position - self.first > screen_row)):
             self._owed_row = screen_row
 
@@ -135,7 +127,7 @@ class View(Window):
         if self.head is None and not self._news and first is not None:
             self.settle(first, 0)
         else:
-            self._restart(Goto("first"))
+            self._pending.restart(Goto("first"))
 
     def bottom(self) -> None:
         self.hold_still()
@@ -143,50 +135,33 @@ class View(Window):
         if self.tail is None and not self._holes and last is not None:
             self.settle(last, self.height - 1)
         else:
-            self._restart(Goto("last"))
+            self._pending.restart(Goto("last"))
 
     def jump(self, kind: Literal["at", "time"], value: str) -> None:
         """To a message's id, or to the first row at or after a time (RFC 3339), in the order of the list."""
         self.hold_still()
-        self._restart(Goto(kind, value))
+        self._pending.restart(Goto(kind, value))
 
     def hold_still(self) -> None:
         """An act is about to be made on the row under the cursor: moves that are still owed are not made."""
         self._owed, self._owed_row = 0, None
 
-    def _restart(self, goto: Goto) -> None:
-        """Answers that are under way belong to a list that is left; rows asked for are asked for again."""
-        self._generation += 1
-        self._under_way = None
-        self._ask = self._asked | self._ask
-        self._asked = {}
-        self._goto = goto
-        self._log.clear()
-
     # -- fed --------------------------------------------------------------------------------------------------------
 
     def next_fetch(self) -> Fetch | None:
         """What to ask the server for now. Each fetch given out must come back by `answer` or `failed`."""
-        if self._under_way is None and (fetch := self._want()) is not None:
-            self._under_way = fetch
-            if self._goto is None:
-                self._log.clear()
-            return fetch
-        if self._ask and not self._asked:
-            ids = tuple(sorted(self._ask, key=lambda i: i in self._candidates)[:ASK_LIMIT])
-            self._asked = {i: self._ask.pop(i) for i in ids}
-            return Fetch("rows", self._generation, ids=ids)
-        return None
+        if self._pending.page is None and (fetch := self._want()) is not None:
+            return self._pending.begin(fetch)
+        return self._pending.begin_rows()
 
     def answer(self, fetch: Fetch, page: Page) -> None:
-        if fetch.generation != self._generation:
+        if fetch.generation != self._pending.generation:
             return
         if fetch.kind == "rows":
             self._told(page)
             return
-        self._under_way = None
-        log, overflow = list(self._log.values()), len(self._log) >= LOG_LIMIT
-        self._log.clear()
+        self._pending.page = None
+        log, overflow = self._pending.take_log()
         match fetch.kind:
             case "after" | "tail":
                 self.append(self._admit(page), Edge("after", page.next) if page.next else None)
@@ -212,20 +187,16 @@ class View(Window):
 
     def failed(self, fetch: Fetch) -> None:
         """The server did not answer. The same is wanted again by the next `next_fetch`."""
-        if fetch.generation != self._generation:
+        if fetch.generation != self._pending.generation:
             return
-        if fetch.kind == "rows":
-            self._ask = self._asked | self._ask
-            self._asked = {}
-        else:
-            self._under_way = None
-            self._peek |= fetch.kind == "peek"
+        self._pending.failed(fetch)
+        self._peek |= fetch.kind == "peek"
 
     def refused(self, fetch: Fetch) -> None:
         """The server will not answer this, however often it is asked (no such id): stay where we are."""
         self.failed(fetch)
-        if fetch.generation == self._generation and fetch.kind != "rows":
-            self._goto, self._peek = None, False
+        if fetch.generation == self._pending.generation and fetch.kind != "rows":
+            self._pending.goto, self._peek = None, False
             self.hold_still()
             if self.tail is not None and self.tail.kind == fetch.kind:
                 self.tail = None
@@ -237,14 +208,12 @@ class View(Window):
         for entry in entries:
             if entry.message is None:
                 continue
-            waiting = self._under_way is not None or self._goto is not None
-            if waiting and (len(self._log) < LOG_LIMIT or entry.message in self._log):
-                self._log[entry.message] = entry
+            self._pending.keep(entry.message, entry)
             self._apply(entry)
 
     def refresh(self, messages: Iterable[str]) -> None:
         """Asks for these rows again, where they are held."""
-        self._ask |= dict.fromkeys(m for m in messages if m in self.index)
+        self._pending.ask |= dict.fromkeys(m for m in messages if m in self.index)
 
     def resync(self, *, new_journal: bool = False) -> None:
         """Entries were missed: every row held is asked for again, in its place, and the top is looked at for new ones.
@@ -254,11 +223,9 @@ class View(Window):
             for line in self.lines:
                 line.seq = 0
             self._head_seq = 0
-        self._generation += 1
-        self._under_way = None
-        self._asked = {}
-        self._ask = dict.fromkeys(self.index)
-        self._candidates.clear()
+        self._pending.restart(self._pending.goto)
+        self._pending.ask = dict.fromkeys(self.index)
+        self._pending.candidates.clear()
         self._fresh.clear()
         self._fresh_more = False
         self._peek = self._holes = True
@@ -277,9 +244,9 @@ class View(Window):
         elif entry.seq > line.seq:
             belongs = self._belongs(row)
             if row is None or belongs is None:
-                self._ask[message] = entry
+                self._pending.ask[message] = entry
             else:
-                self._ask.pop(message, None)
+                self._pending.ask.pop(message, None)
                 self._update(line, row, entry.seq, belongs, entry)
 
     def _belongs(self, row: Row | None) -> bool | None:
@@ -301,7 +268,7 @@ class View(Window):
 
     def _newcomer(self, message: str, row: Row, entry: Entry) -> None:
         """An entry about a message that is not in the window: is it new to the list, and above the view?"""
-        if self._goto is not None:
+        if self._pending.goto is not None:
             return  # where it stands will be known when the page is here: it is in the log
         belongs = self._belongs(row)
         if message in self._fresh:
@@ -316,9 +283,9 @@ class View(Window):
                 self._welcome(message, row)
 
     def _consider(self, message: str, entry: Entry) -> None:
-        if message in self._candidates or len(self._candidates) < NEW_LIMIT:
-            self._ask[message] = entry
-            self._candidates.add(message)
+        if message in self._pending.candidates or len(self._pending.candidates) < NEW_LIMIT:
+            self._pending.ask[message] = entry
+            self._pending.candidates.add(message)
         else:
             self._fresh_more = True
 
@@ -348,14 +315,14 @@ class View(Window):
             self._fresh[message] = row.matching
         else:
             self._fresh_more = True
-        if not self.lines and self._goto is None:  # nothing is under the cursor that could move
-            self._restart(Goto("first"))
+        if not self.lines and self._pending.goto is None:  # nothing is under the cursor that could move
+            self._pending.restart(Goto("first"))
 
     # -- pages ------------------------------------------------------------------------------------------------------
 
     def _want(self) -> Fetch | None:
-        generation = self._generation
-        if (goto := self._goto) is not None:
+        generation = self._pending.generation
+        if (goto := self._pending.goto) is not None:
             return Fetch(goto.kind, generation, goto.value)
         if (tail := self.tail) is not None and (
             len(self.lines) - self.first - self.height < self.limit or self._owed > 0
@@ -370,13 +337,13 @@ class View(Window):
 
     def _arrive(self, fetch: Fetch, page: Page) -> None:
         """The page that a jump asked for takes the place of what was there."""
-        goto = self._goto
-        self._goto, self._holes = None, False
+        goto = self._pending.goto
+        self._pending.goto, self._holes = None, False
         old, screen_row = self.index, self.position - self.first
         head = Edge("before", page.previous) if page.previous else None
         self.cursor = None
         self.replace(self._lines_of(page, old), head, Edge("after", page.next) if page.next else None)
-        self._ask = {m: entry for m, entry in self._ask.items() if m in self._candidates}
+        self._pending.ask = {m: entry for m, entry in self._pending.ask.items() if m in self._pending.candidates}
         self.partial = page.partial
         if self.head is None:
             self._head_seq = page.seq
@@ -384,7 +351,7 @@ class View(Window):
             self._fresh_more = self._peek = False
         if not self.lines:
             if fetch.kind in ("at", "time"):  # all there is comes before
-                self._restart(Goto("last"))
+                self._pending.restart(Goto("last"))
             return
         at = 0
         if goto is not None and goto.land is not None:
@@ -426,12 +393,12 @@ class View(Window):
 
     def _told(self, page: Page) -> None:
         """The rows that were asked for one by one; those that are missing no longer match."""
-        asked, self._asked = self._asked, {}
+        asked, self._pending.asked = self._pending.asked, {}
         rows = {row.id: row for row in page.rows}
         for message, entry in asked.items():
             line, row = self.index.get(message), rows.get(message)
-            candidate = message in self._candidates
-            self._candidates.discard(message)
+            candidate = message in self._pending.candidates
+            self._pending.candidates.discard(message)
             if line is not None:
                 if page.seq >= line.seq:
                     last = entry.row if entry is not None else None  # how it is, though it is not of the list
