@@ -75,6 +75,10 @@ class Terminal:
     def text(self) -> str:
         return "\n".join(self._screen.display)
 
+    def line(self, y: int) -> str:
+        row = self._screen.buffer[y]
+        return "".join(row[x].data for x in range(self._screen.columns))
+
     @property
     def cells(self) -> list[list[Cell]]:
         """Each cell's character and how it looks (of a blank, only what is seen)."""

@@ -37,6 +37,13 @@ WHOAMI = {
 RAW = b"From: a@b.example\r\nSubject: \xff\x00\x1b[31m\r\n\r\nbody\rbare\n"
 
 
+class Json(JSONResponse):
+    """In ASCII, so that a lone surrogate can be sent too."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content).encode()
+
+
 def mail_id(number: int) -> str:
     return f"{number:013d}"
 
@@ -66,7 +73,7 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
 
 def problem(kind: str, status: int, detail: str, **extra: Any) -> Response:
     body = {"type": f"urn:rcqueue:{kind}", "title": kind, "status": status, "detail": detail, **extra}
-    return JSONResponse(body, status, media_type="application/problem+json")
+    return Json(body, status, media_type="application/problem+json")
 
 
 class StandIn:
@@ -96,6 +103,7 @@ class StandIn:
         self.mute = False  #: no pings, no entries
         self.refuse = 0  #: HTTP status that the upgrade is answered with
         self.kick = 0  #: close code for the next chance
+        self.why = ""  #: the reason given with it
         self.mangle: Callable[[dict[str, Any]], list[dict[str, Any]]] = lambda frame: [frame]
         self.said: list[dict[str, Any]] = []  #: frames of clients
 
@@ -156,7 +164,7 @@ class StandIn:
         if request.method == "POST" and path != "/api/v1/logout" and not key:
             return problem("idempotency-key", 400, "an Idempotency-Key is needed")
         if key in self.done:
-            return JSONResponse(self.done[key])
+            return Json(self.done[key])
         answer = self.answers.get(f"{request.method} {path}", self._usual)
         if callable(answer) and not isinstance(answer, Response):
             answer = answer(request, body)
@@ -165,12 +173,12 @@ class StandIn:
         if key:
             self.done[key] = answer
             self.written.append(path)
-        return JSONResponse(answer)
+        return Json(answer)
 
     def _login(self, body: dict[str, str]) -> Response:
         if body["password"] != PASSWORD:
             return problem("unauthorized", 401, "the name or the password is wrong")
-        return JSONResponse({"token": TOKEN, "ends": TIME, "whoami": WHOAMI | {"name": body["name"]}})
+        return Json({"token": TOKEN, "ends": TIME, "whoami": WHOAMI | {"name": body["name"]}})
 
     def _usual(self, request: Request, body: bytes) -> Any:
         path = request.url.path.removeprefix("/api/v1")
@@ -225,9 +233,8 @@ class StandIn:
             await socket.close(4401, "the token is not known")
             return
         try:
-            await socket.send_json(
-                {"hello": {"api": 1, "server": "9.9", "journal": self.journal, "ping": self.ping} | self.hello}
-            )
+            hello = {"api": 1, "server": "9.9", "journal": self.journal, "ping": self.ping} | self.hello
+            await socket.send_text(json.dumps({"hello": hello}))
             asked = json.loads(await socket.receive_text())
             self.said.append(asked)
             hearing = asyncio.create_task(self._hear(socket))
@@ -247,27 +254,27 @@ class StandIn:
         sent = asked["since"]
         head = len(self.entries)
         if asked["journal"] not in (None, self.journal):
-            await socket.send_json({"resync": {"at": head}})
+            await socket.send_text(json.dumps({"resync": {"at": head}}))
             sent = head
         elif sent is None:
-            await socket.send_json({"from": head + 1, "to": head, "entries": []})
+            await socket.send_text(json.dumps({"from": head + 1, "to": head, "entries": []}))
             sent = head
         pings, beats = 0, 0
         while not hearing.done() and self._server is not None and not self._server.should_exit:
             if self.kick:
                 code, self.kick = self.kick, 0
-                await socket.close(code)
+                await socket.close(code, self.why)
                 return
             head = len(self.entries)
             if head > sent and not self.mute:
                 frame = {"from": sent + 1, "to": head, "entries": self.entries[sent:head]}
                 sent = head
                 for shown in self.mangle(frame):
-                    await socket.send_json(shown)
+                    await socket.send_text(json.dumps(shown))
             beats += 1
             if beats * 0.005 >= self.ping * (pings + 1) and not self.mute:
                 pings += 1
-                await socket.send_json({"ping": pings})
+                await socket.send_text(json.dumps({"ping": pings}))
             await asyncio.sleep(0.005)
 
 
