@@ -1,6 +1,6 @@
 """The peer of the queue's table: Textual's own DataTable, holding all the rows, in a screen laid out like the queue's.
 
-    python -m benchmarks.datatable ROWS
+python -m benchmarks.datatable ROWS
 """
 
 from __future__ import annotations

@@ -217,11 +217,12 @@ def ask(connection: Connection, case: Case) -> tuple[float, int, bool]:
     return (time.perf_counter() - began) * 1000, len(rows), result.partial
 
 
-def run(*, rounds: int = ROUNDS, progress: Any = None) -> list[Figure]:
-    """Builds both stores (some 20 s) and asks them."""
+def run(*, quick: bool = False, rounds: int = ROUNDS, progress: Any = None) -> list[Figure]:
+    """Builds both stores (some 20 s) and asks them. `quick`: small ones, a few times."""
     figures = []
+    sizes, rounds = ((500, 2000), 3) if quick else ((SMALL, LARGE), rounds)
     with ExitStack() as stack:
-        stores = [stack.enter_context(store(held)) for held in (SMALL, LARGE)]
+        stores = [stack.enter_context(store(held)) for held in sizes]
         for case, served in [*((c, True) for c in indexed()), *((c, False) for c in others())]:
             for connection in stores:
                 ask(connection, case)
@@ -233,7 +234,7 @@ def run(*, rounds: int = ROUNDS, progress: Any = None) -> list[Figure]:
                 detail = f"{ms[0]:.2f} -> {ms[1]:.2f} ms, {shown}"
                 figure = Figure(str(case), ms[1] / ms[0], "x", RATIO_GOAL, detail)
             else:  # not the same page: there are more rows on it
-                detail = f"{shown}; {ms[0]:.2f} ms and {small[0][1]} rows at 10,000"
+                detail = f"{shown}; {ms[0]:.2f} ms and {small[0][1]} rows at {sizes[0]:,}"
                 figure = Figure(str(case), ms[1], "ms", TIME_GOAL, detail)
             figures.append(figure)
             if progress is not None:

@@ -8,11 +8,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Self
 
 from tests.ptyharness import Pty
 
 #: Compiled modules are kept, as they are where it is installed.
-ENVIRON: dict[str, str | None] = {"PYTHONDONTWRITEBYTECODE": None, "PYTHONUNBUFFERED": None, "COVERAGE_PROCESS_START": None}
+ENVIRON: dict[str, str | None] = {
+    "PYTHONDONTWRITEBYTECODE": None,
+    "PYTHONUNBUFFERED": None,
+    "COVERAGE_PROCESS_START": None,
+}
 _QUIET = 0.02
 
 
@@ -31,6 +36,9 @@ class Screen(Pty):
         self.began = time.monotonic()
         self._came: deque[tuple[float, int]] = deque()
         super().__init__(command, env={**ENVIRON, **(env or {})}, width=160, height=45)
+
+    def __enter__(self) -> Self:
+        return self
 
     def read(self, seconds: float, most: int = 65536) -> bytes:
         data = super().read(seconds, most)
@@ -64,9 +72,14 @@ class Screen(Pty):
         self.settle(0.1, 2)
         self._look()
         assert not shown(self.text), f"shown before the key:\n{self.text}"
-        began = time.monotonic()
+        pressed = self.press(keys)
+        return self.when(shown, beside=beside) - pressed
+
+    def press(self, keys: bytes | str) -> float:
+        """Sends the keys; the moment."""
+        at = time.monotonic()
         self.send(keys)
-        return self.when(shown, beside=beside) - began
+        return at
 
     def _look(self) -> None:
         self._came.clear()
