@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rcqueue.model.access import Access, Right
-from rcqueue.model.act import ActBody, ActRequest, ActState, Result
+from rcqueue.model.act import ActBody, ActRequest, ActState, Result, Verb
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.journal import Draft
 from rcqueue.server.store.rows import Needs, RowDict, Rows
@@ -64,7 +64,7 @@ class StoreAct:
         who = rows.access(self.session, now)
         if who is None:
             raise unauthorized()
-        check_body(self.request.verb, body_of(self.request), now)
+        check_body(Verb(self.request.verb), body_of(self.request), now)
         row: RowDict = {
             "id": self.id,
             "account": who.account,
@@ -157,6 +157,7 @@ class StepAct:
             rows.put(t.act, (self.id,), {"state": ActState.DONE.value, "finished": now})
             return Decision(False, [_entry("done", act, None)])
         request = ActRequest.model_validate_json(act["request"])
+        verb = Verb(request.verb)  # a wire model keeps it as a string
         waiting: dict[int, list[int]] = {}
         for (message, n), row in read.items():
             if row["result"] is None:  # or another step of it, in this batch, has tried it
@@ -173,13 +174,13 @@ class StepAct:
             if who is None:
                 self._note(rows, message, dict.fromkeys(numbers, (Result.REFUSED, "the account is disabled")))
                 continue
-            if right := lacking(rows, message, who, request.verb):
-                decision.entries.append(denied(held, who, request.verb, right))
+            if right := lacking(rows, message, who, verb):
+                decision.entries.append(denied(held, who, verb, right))
                 self._note(rows, message, dict.fromkeys(numbers, (Result.REFUSED, f"no right to {right}")))
                 continue
             change = MessageChange(rows, message, seq + len(decision.entries), now)
             body = body_of(request, act["as_of"])
-            results, draft = act_on_message(Doing(who, request.verb, body, self.terms, change), numbers)
+            results, draft = act_on_message(Doing(who, verb, body, self.terms, change), numbers)
             if draft:
                 draft.facts["act"] = self.id
                 decision.entries.append(draft)
