@@ -7,6 +7,7 @@ pydantic after the first paint, and only what runs after it imports the client.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -25,9 +26,12 @@ from rcqueue import theme
 from rcqueue.model.actions import named
 from rcqueue.screens.queue import QueueScreen
 from rcqueue.terminal.driver import FrugalApp
+from rcqueue.theme import ThemeError
 from rcqueue.terminal.keys import KeysInTurn
 from rcqueue.widgets.keymap import bindings
 from rcqueue.widgets.line import Piece
+
+__all__ = ["DemoAccount", "DemoInfo", "Network", "RcqueueApp", "Start", "ThemeError"]
 
 if TYPE_CHECKING:
     from rcqueue.client.api import Api
@@ -66,7 +70,7 @@ class Start:
     password: str = field(default="", repr=False)
     token: str | None = field(default=None, repr=False)
     queue: str = "main"
-    theme: str = theme.DEFAULT
+    theme: str = field(default_factory=lambda: os.environ.get("RCQUEUE_THEME") or theme.DEFAULT)
     filter: str = ""
     demo: DemoInfo | None = None
 

@@ -160,7 +160,8 @@ class Desk:
         try:
             now = await self.api.whoami()
         except (ApiProblem, Unreachable):
-            return  # the feed says when the sign-in has ended
+            self.rights_changed()  # not known: what is open is closed; the feed says when the sign-in has ended
+            return
         before, self.whoami = self.whoami, now
         if (before.roles, before.locks, before.rights) != (now.roles, now.locks, now.rights):
             self.rights_changed()
@@ -250,8 +251,10 @@ class Desk:
                     self.lost_at = self.lost_at or at
                     self.why_lost = why
                     self.presence.clear()
-                case Closed(_, why):
+                case Closed(_, why):  # what was shown under this sign-in is shown no more
                     self.ended = why
+                    self.view.search(self._matches, self.view.sort)
+                    self.rights_changed()
             self.changed()
 
     def _back(self) -> None:

@@ -102,8 +102,8 @@ class Pending:
         if waits and (len(self._log) < LOG_LIMIT or message in self._log):
             self._log[message] = entry
 
-    def take_log(self) -> tuple[list[Entry], bool]:
-        """The entries kept, and whether there were too many to keep."""
-        log, full = list(self._log.values()), len(self._log) >= LOG_LIMIT
+    def take_log(self) -> tuple[list[tuple[str, Entry]], bool]:
+        """The entries kept, with their messages, and whether there were too many to keep."""
+        log, full = list(self._log.items()), len(self._log) >= LOG_LIMIT
         self._log.clear()
         return log, full

@@ -68,3 +68,12 @@ def sort_key(sort: str) -> tuple[Callable[[Row], tuple[Any, str]], bool]:
         return (row.timestamp.timestamp(), row.id)
 
     return key, sort.startswith("-")
+
+
+def place(row: Row, first: Row, last: Row, sort: str) -> int:
+    """Where `row` belongs in a list from `first` to `last`: -1 above, 1 below, 0 between."""
+    key, downwards = sort_key(sort)
+    mine, top, end = key(row), key(first), key(last)
+    if downwards:
+        return -1 if mine > top else 1 if mine < end else 0
+    return -1 if mine < top else 1 if mine > end else 0

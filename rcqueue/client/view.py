@@ -13,14 +13,12 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Literal
 
 from .fetch import Fetch, Goto, Pending
-from .outcome import outcome, returns, sort_key
+from .outcome import outcome, place, returns
 from .window import Edge, Line, Window
 
 if TYPE_CHECKING:
     from rcqueue.model.journal import Entry
     from rcqueue.model.mail import Page, Row
-
-__all__ = ["Fetch", "Line", "Matches", "View"]
 
 PAGE = 100  #: rows asked for at a time; at least so many are held on each side of the view
 KEPT = 3  #: pages kept on each side of the view
@@ -174,9 +172,9 @@ class View(Window):
                 self._count(page)
             case _:
                 self._arrive(fetch, page)
-        for entry in log:
+        for message, entry in log:
             if entry.seq > page.seq or (entry.row is not None and self._where(entry.row) < 0):
-                self._apply(entry)
+                self._apply(message, entry)
         if overflow:
             self.refresh(row.id for row in page.rows)
         if self._owed or self._owed_row is not None:
@@ -209,7 +207,7 @@ class View(Window):
             if entry.message is None:
                 continue
             self._pending.keep(entry.message, entry)
-            self._apply(entry)
+            self._apply(entry.message, entry)
 
     def refresh(self, messages: Iterable[str]) -> None:
         """Asks for these rows again, where they are held."""
@@ -234,10 +232,8 @@ class View(Window):
 
     # -- entries ----------------------------------------------------------------------------------------------------
 
-    def _apply(self, entry: Entry) -> None:
-        message, row = entry.message, entry.row
-        assert message is not None
-        line = self.index.get(message)
+    def _apply(self, message: str, entry: Entry) -> None:
+        row, line = entry.row, self.index.get(message)
         if line is None:
             if row is not None:
                 self._newcomer(message, row, entry)
@@ -300,13 +296,7 @@ class View(Window):
 
     def _where(self, row: Row) -> int:
         """-1: above the first row held, 1: below the last, 0: between."""
-        if not self.lines:
-            return -1
-        key, downwards = sort_key(self.sort)
-        mine, low, high = key(row), key(self.lines[0].row), key(self.lines[-1].row)
-        if downwards:
-            return -1 if mine > low else 1 if mine < high else 0
-        return -1 if mine < low else 1 if mine > high else 0
+        return place(row, self.lines[0].row, self.lines[-1].row, self.sort) if self.lines else -1
 
     def _welcome(self, message: str, row: Row) -> None:
         if self.lines and self._where(row) > 0:

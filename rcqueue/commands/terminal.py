@@ -19,8 +19,11 @@ def run(args: argparse.Namespace) -> int:
     profile = session.choose(args.server, args.profile)
     token = session.find_token(profile) if profile else None
 
-    from rcqueue.app import RcqueueApp, Start
+    from rcqueue.app import RcqueueApp, Start, ThemeError
 
-    app = RcqueueApp(Start(profile=profile, token=token, queue=args.queue))
+    try:
+        app = RcqueueApp(Start(profile=profile, token=token, queue=args.queue))
+    except ThemeError as wrong:
+        raise Failure(USAGE, str(wrong)) from None
     app.run()
     return app.return_code or 0

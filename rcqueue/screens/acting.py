@@ -56,6 +56,8 @@ class Acting:
         self.recall: Recall | None = None
         self.running: ActProgress | None = None
         self.rate = 0.0  #: mails a second of the act that is running
+        self._turn = asyncio.Lock()  # acts are sent in the order of the keys
+        self._last: tuple[str, str, int, int | None] | None = None  # id, verb, sequence, fence of the last act done
 
     def target(self, line: Line | None) -> Target | None:
         """What a key acts on when this is the row under the cursor, as it was painted."""
@@ -170,11 +172,20 @@ class Acting:
     # -- one --------------------------------------------------------------------------------------------------------
 
     async def _one(self, action: Action, target: Target, given: dict[str, Any]) -> None:
-        from rcqueue.client.http import ApiProblem, Unreachable
         from rcqueue.model.act import ActBody
 
-        query = self.desk.query.text if target.listed else None
-        body: ActBody = ActBody(as_of=target.as_of, fence=target.fence, query=query, **given)
+        async with self._turn:
+            fence = target.fence
+            if self._last is not None and self._last[0] == target.id:
+                if self._last[1] == action.verb and target.as_of < self._last[2]:
+                    return  # the key was hit twice, before the screen could show that it was done
+                fence = fence or self._last[3]
+            query = self.desk.query.text if target.listed else None
+            await self._send(action, target, ActBody(as_of=target.as_of, fence=fence, query=query, **given))
+
+    async def _send(self, action: Action, target: Target, body: ActBody) -> None:
+        from rcqueue.client.http import ApiProblem, Unreachable
+
         try:
             answer = await self.desk.api.act(target.id, action.verb, body)
         except ApiProblem as problem:
@@ -183,6 +194,7 @@ class Acting:
         except Unreachable as lost:
             self.app.flash(str(lost), "bad")
         else:
+            self._last = (target.id, action.verb, answer.seq, answer.fence)
             said = phrases.done(action.verb, answer, target.row)
             if action.verb == "release" and answer.recall_until is not None:
                 row = target.row.model_copy(update={"status": "RELEASING", "claim": None})

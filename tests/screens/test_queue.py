@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from textual import events
 
-from rcqueue.client.feed import Connected, Lost, Resync
+from rcqueue.client.feed import Closed, Connected, Lost, Resync
 from rcqueue.client.http import ApiProblem
 from rcqueue.model.journal import Hello
 from rcqueue.model.mail import Status
@@ -133,6 +133,23 @@ async def test_my_claim_names_its_fence() -> None:
         await t.press("d")
         await t.until(lambda: len(t.calls("act")) == 2)
         assert t.calls("act")[1][3].fence == 77
+
+
+async def test_a_key_hit_twice_acts_once_and_keys_act_in_order() -> None:
+    store = queue()
+    async with terminal(store) as t:
+        t.network.feeds[0].held_up = True  # nothing of it is painted yet
+        await t.press("c", "r", "r")
+        await t.shows("recall with u")
+        assert [call[2] for call in t.calls("act")] == ["claim", "release"]
+        assert t.calls("act")[1][3].fence == store.seq - 1
+
+
+async def test_a_sign_in_that_ends_shows_nothing_more() -> None:
+    async with terminal(queue()) as t:
+        await t.network.feeds[0].events_now.put(Closed(4403, "no right to view is left"))
+        await t.shows("no right to view is left: ^q leaves; sign in again")
+        assert not t.at and "lucky.example" not in t.text
 
 
 async def test_pasted_text_triggers_no_keys() -> None:
