@@ -60,8 +60,10 @@ class Terminal:
         self._screen = pyte.Screen(width, height)
         self._stream = pyte.ByteStream(self._screen)
         self._rest = b""
+        self._text: str | None = None
 
     def feed(self, data: bytes) -> None:
+        self._text = None
         data = self._rest + data
         cut = _CUT.search(data)
         whole = data[: cut.start()] if cut else data
@@ -69,11 +71,14 @@ class Terminal:
         self._stream.feed(_UNKNOWN_TO_PYTE.sub(b"", whole))
 
     def resize(self, width: int, height: int) -> None:
+        self._text = None
         self._screen.resize(height, width)
 
     @property
     def text(self) -> str:
-        return "\n".join(self._screen.display)
+        if self._text is None:
+            self._text = "\n".join(self._screen.display)
+        return self._text
 
     def line(self, y: int) -> str:
         row = self._screen.buffer[y]

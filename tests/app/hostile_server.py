@@ -12,6 +12,7 @@ from tests.payloads import PAYLOADS
 
 TEXTS = [text for _, text in PAYLOADS]
 VISITED = 6  #: rows whose parts are looked at; together they have every payload in every part
+ROUNDS = 17  #: answers to claims, and batches of entries; each is made of three payloads
 _RIGHTS = "view headers claim takeover release delete extend note audit administer"
 _CLASSES = "envelope headers subject attachments rules body"
 #: What a claim is answered with: (kind, status, the member that has the text).
@@ -27,11 +28,16 @@ _REFUSALS = (
 
 def group(n: int) -> str:
     """The payloads that the parts of row `n` are made of."""
-    return " | ".join(TEXTS[n::VISITED])
+    return " | ".join(TEXTS[n % VISITED :: VISITED])
+
+
+def batch(n: int) -> range:
+    """The numbers of the payloads of round `n`."""
+    return range(n % ROUNDS, len(TEXTS), ROUNDS)
 
 
 class HostileServer(StandIn):
-    """Row n has payload n in each field. `delete` says over the feed that somebody deleted it; presence comes along."""
+    """Row n has payload n in each field; its claim is answered by batch n."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +45,7 @@ class HostileServer(StandIn):
         self.hello = {"server": TEXTS[0]}
         self.append(9)  # a page is true at 9: these are never told
         self.mangle = self._with_presence
-        self._here = ""
+        self._here: list[str] = []
         everything = TEXTS[-1]
         self.answers = {
             "GET /api/v1/whoami": WHOAMI
@@ -91,14 +97,15 @@ class HostileServer(StandIn):
         }
 
     def delete(self, n: int) -> None:
-        self.entries.append(_entry(n, len(self.entries) + 1))
+        """Batch `n` is deleted, by persons who are here from then on, and those before them go."""
+        self.entries += [_entry(number, len(self.entries) + 1 + at) for at, number in enumerate(batch(n))]
 
     def _with_presence(self, frame: dict[str, Any]) -> list[dict[str, Any]]:
-        """Whoever acts is here, and the one before has gone."""
-        actor = frame["entries"][-1]["actor"]
-        gone, self._here = self._here, actor[:10]  # of what is longer than the line only dots are shown
-        here = {"who": self._here, "message": None, "pane": actor[3:10]}
-        return [frame, {"presence": [{"who": gone, "message": None, "pane": ""}, here]}]
+        gone = [{"who": who, "message": None, "pane": ""} for who in self._here]
+        # Only the start of each: of what is longer than the line only dots are shown.
+        self._here = [entry["actor"][:10] for entry in frame["entries"]]
+        here = [{"who": who, "message": None, "pane": who[3:]} for who in self._here]
+        return [frame, {"presence": gone + here}]
 
     def _usual(self, request: Request, body: bytes) -> Any:
         if request.url.path == "/api/v1/mails" and "refused" in request.query_params.get("query", ""):
@@ -107,7 +114,7 @@ class HostileServer(StandIn):
 
     def _mail(self, known: dict[str, Any], id: str, last: str = "") -> Any:
         n = self.rows.index(known)
-        text = group(n % VISITED)
+        text = group(n)
         headers = {"id": id, "fields": _fields(text, "headers-end"), "withheld": 2, "degraded": text}
         line = {"id": id, "toEmail": text, "status": "ONHOLD", "version": 1, "claim": known["claim"]}
         verdict = {"id": id, "verdict": "SPAM", "score": 9.5, "required": 5, "reason": text, "degraded": "verdict-end"}
@@ -133,7 +140,7 @@ class HostileServer(StandIn):
         if last in parts:
             return parts[last]
         kind, status, member = next(itertools.islice(_REFUSALS, n % len(_REFUSALS), None))
-        said = f"{n:02} {TEXTS[n]}"
+        said = f"{n:02} " + " | ".join(TEXTS[number] for number in batch(n))
         return problem(
             kind, status, said if member == "detail" else "no", **({} if member == "detail" else {member: said})
         )

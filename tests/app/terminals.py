@@ -30,6 +30,10 @@ class Screen(Pty):
         variables = {"RCQUEUE_TOKEN_FILE": str(token_file), "RCQUEUE_CAPS": "-scroll", **(env or {})}
         super().__init__([*command, "--server", url], env=variables, width=width, height=height)
 
+    def send(self, keys: bytes | str) -> None:
+        assert self.fd >= 0, f"it ended, with status {self.status}: {bytes(self.recorded[-400:])!r}"
+        super().send(keys)
+
     def line(self, y: int) -> str:
         """A row of the screen; negative ones count from its end."""
         return self.terminal.line(y % self.height)

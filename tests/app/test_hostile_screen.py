@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from rcqueue.safe_text import safe_text
-from tests.app.hostile_server import TEXTS, VISITED, HostileServer, group
+from tests.app.hostile_server import ROUNDS, TEXTS, VISITED, HostileServer, batch, group
 from tests.app.terminals import COMMAND, Screen
 from tests.client.standin import TOKEN
 from tests.demo_server import DemoServer
@@ -24,7 +24,7 @@ from tests.vt_oracle import find_foreign_controls
 pytestmark = pytest.mark.slow
 
 GATES = ("all", "edge", "terminal")  # all there; or this one left out
-WIDTH, HEIGHT = 150, 100  # room for all rows at once
+WIDTH, HEIGHT = 240, 100  # room for all rows at once
 MESSAGE_TABS = ("headers-end", "verdict-end", "receipt-end", "body-end", "history-end", "recipients-end")
 
 
@@ -135,7 +135,7 @@ def walk_lies(server: HostileServer, token_file: Path, without: str) -> bytes:
             assert [n for n, text in enumerate(TEXTS) if f"{n:02} {shown(text)}" not in screen.text] == []
         walk.panes()
         walk.messages(VISITED)
-        for n in range(len(TEXTS)):  # what is said of an act, in the server's words
+        for n in range(ROUNDS):  # what is said of an act, in the server's words
             walk.keys("c")
             walk.see(lambda n=n: f"{n:02} " in screen.flash, f"the answer to claim {n}")
             walk.keys("j")
@@ -149,9 +149,9 @@ def walk_lies(server: HostileServer, token_file: Path, without: str) -> bytes:
         walk.see(lambda: "refused:" in screen.flash, "the filter refused")
         walk.keys("/", "\x15", "enter")
         walk.see(lambda: screen.cursor_row, "the rows again")
-        for n in range(len(TEXTS)):  # who did what, and where they are now
+        for n in range(ROUNDS):  # who did what, and where they are now
             server.delete(n)
-            walk.see(lambda n=n: f"{n:02} " in screen.banner, f"presence {n}")
+            walk.see(lambda n=n: f"{batch(n)[-1]:02} " in screen.banner, f"presence of batch {n}")
         if without == "all":
             rows = [screen.line(3 + n) for n in range(len(TEXTS))]
             assert [n for n, row in enumerate(rows) if "DELETED" not in row or f"{n:02} " not in row] == []
@@ -199,7 +199,7 @@ def raw(text: str) -> bytes:
 
 def hostile_mail(n: int) -> bytes:
     """Payload `n` in the fields of the list, and a group of them in all that is read of one mail."""
-    text, many = TEXTS[n], group(n % VISITED)
+    text, many = TEXTS[n], group(n)
     person = raw(f'"{text}"') + b" <" + raw(_CONTROL.sub("", text)) + b"@evil.example>"
     if n % 2:
         person = word(text).encode() + b" <" + raw(_CONTROL.sub("", text)) + b"@evil.example>"
@@ -259,7 +259,7 @@ def demo() -> Iterator[DemoServer]:
         with httpx.Client(base_url=demo.http, headers=headers, trust_env=False) as client:
             for n in range(len(TEXTS)):
                 id = send(demo, n)
-                note = group(n % VISITED).encode("utf-8", "replace").decode() + " history-end"
+                note = group(n).encode("utf-8", "replace").decode() + " history-end"
                 key = {"Idempotency-Key": f"note-{n}"}
                 client.post(f"/api/v1/mails/{id}/note", json={"note": note}, headers=key).raise_for_status()
         yield demo
