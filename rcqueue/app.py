@@ -26,8 +26,8 @@ from rcqueue import theme
 from rcqueue.model.actions import named
 from rcqueue.screens.queue import QueueScreen
 from rcqueue.terminal.driver import FrugalApp
-from rcqueue.theme import ThemeError
 from rcqueue.terminal.keys import KeysInTurn
+from rcqueue.theme import ThemeError
 from rcqueue.widgets.keymap import bindings
 from rcqueue.widgets.line import Piece
 

@@ -47,20 +47,18 @@ class FilterBar(Horizontal):
         super().__init__()
         self.filter = text  #: the filter in force
 
+        self.field = _FilterField(text, "status:onhold", id="filter")
+        self._matching = Line(id="matching")
+
     def compose(self) -> ComposeResult:
-        yield Line(id="slash")
-        yield _FilterField(self.filter, "status:onhold", id="filter")
-        yield Line(id="matching")
-
-    def on_mount(self) -> None:
-        self.query_one("#slash", Line).say([(" / ", "dim")])
-
-    @property
-    def field(self) -> Field:
-        return self.query_one(Field)
+        slash = Line(id="slash")
+        slash.say([(" / ", "dim")])
+        yield slash
+        yield self.field
+        yield self._matching
 
     def say_matching(self, text: str) -> None:
-        self.query_one("#matching", Line).say(right=[(text + " ", "dim")])
+        self._matching.say(right=[(text + " ", "dim")])
 
     def open(self) -> None:
         self.field.focus()
