@@ -24,7 +24,7 @@ FAILED, USAGE = 1, 2
 def demo_command(args: argparse.Namespace) -> int:
     """Runs the demo; its exit status."""
     if args.serve_only:
-        return asyncio.run(_serve(args))
+        return _served(args)
     from rcqueue.terminal.check import refusal
 
     if why := refusal(os.environ, sys.stdin, sys.stdout):
@@ -34,6 +34,12 @@ def demo_command(args: argparse.Namespace) -> int:
 
 
 # -- the server's side
+
+
+def _served(args: argparse.Namespace) -> int:
+    import uvloop  # as `rcqueue serve` does; the terminal's side does without the server half
+
+    return uvloop.run(_serve(args))
 
 
 async def _serve(args: argparse.Namespace) -> int:
@@ -136,7 +142,7 @@ def _child(argv: list[str]) -> int:
     parser.add_argument("--data-dir", type=Path)
     args = parser.parse_args(argv)
     args.until_stdin_ends = True
-    return asyncio.run(_serve(args))
+    return _served(args)
 
 
 if __name__ == "__main__":
