@@ -10,17 +10,14 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from textual import events
-from textual.app import SystemCommand
 from textual.binding import BindingType
-from textual.command import Provider
-from textual.screen import Screen
 
 from rcqueue import theme
 from rcqueue.model.actions import named
@@ -118,25 +115,9 @@ class Network:
 class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
     CSS = """
     Screen { background: $queue-background; color: $queue-text; }
-    CommandPalette { background: $queue-background 60%; }
-    CommandPalette > Vertical { width: 76; max-width: 96%; margin-top: 2; }
-    CommandPalette SearchIcon, CommandPalette LoadingIndicator { display: none; }
-    CommandPalette #--input, CommandPalette #--input.--list-visible {
-        border: none; border-top: solid $queue-dim; height: 3; padding: 0 2; background: $queue-background;
-    }
-    CommandPalette CommandInput, CommandPalette CommandInput:focus {
-        border: none; height: 1; margin-top: 1; padding: 0; background: $queue-cursor;
-    }
-    CommandPalette CommandList, CommandPalette CommandList.--populating {
-        border: none; border-bottom: solid $queue-dim; scrollbar-size: 0 0; max-height: 14; padding: 1 0;
-        background: $queue-background;
-        & > .option-list--option { text-style: none; padding: 0 2; color: $queue-text; }
-        & > .option-list--option-highlighted { background: $queue-cursor; color: $queue-text; text-style: bold; }
-    }
     """
     TITLE = "rcqueue"
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("app", action="app.do")]
-    ENABLE_COMMAND_PALETTE = True
 
     def __init__(
         self,
@@ -162,16 +143,12 @@ class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return self._defaults
 
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        return ()  # the palette's come from the registry
+    def action_command_palette(self) -> None:
+        """Every action of the registry that there is on this screen, and nothing of Textual's own."""
+        from rcqueue.screens.commands import Palette
 
-    @staticmethod
-    def _palette() -> type[Provider]:
-        from rcqueue.screens.commands import RegistryCommands
-
-        return RegistryCommands
-
-    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_palette}
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette())
 
     # -- signing in and out -----------------------------------------------------------------------------------------
 

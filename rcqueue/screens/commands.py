@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from rcqueue.model.actions import Action
@@ -46,3 +46,28 @@ class RegistryCommands(Provider):
         else:
             app: Any = self.app
             app.open(action.name)
+
+
+class Palette(CommandPalette):
+    """Textual's, with these commands alone, as quiet as the rest."""
+
+    CSS = """
+    Palette { background: $queue-background 60%; }
+    Palette > Vertical { width: 76; max-width: 96%; margin-top: 2; }
+    Palette SearchIcon, Palette LoadingIndicator { display: none; }
+    Palette #--input, Palette #--input.--list-visible {
+        border: none; border-top: solid $queue-dim; height: 3; padding: 0 2; background: $queue-background;
+    }
+    Palette CommandInput, Palette CommandInput:focus {
+        border: none; height: 1; margin-top: 1; padding: 0; background: $queue-cursor;
+    }
+    Palette CommandList, Palette CommandList.--populating {
+        border: none; border-bottom: solid $queue-dim; scrollbar-size: 0 0; max-height: 14; padding: 1 0;
+        background: $queue-background;
+        & > .option-list--option { text-style: none; padding: 0 2; color: $queue-text; }
+        & > .option-list--option-highlighted { background: $queue-cursor; color: $queue-text; text-style: bold; }
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__([RegistryCommands], placeholder="what would you do?")
