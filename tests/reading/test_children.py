@@ -142,10 +142,13 @@ async def test_hostile_mail_is_read_in_the_children(readers: Readers) -> None:
         assert int(status["VmPeak"].split()[0]) * 1024 <= MEMORY
 
 
-async def test_the_largest_mail_is_read_in_time(readers: Readers) -> None:
+async def test_the_largest_mail_is_read_in_time() -> None:
+    """In 0.6 s on a quiet machine; the time to spare here is for one that runs other tests beside."""
     line = b"QUJD" * 19 + b"\r\n"
     head = b"Content-Type: application/x\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    readers = Readers(seconds=15)
     deep = await readers.read(head + line * (50 * 1024 * 1024 // len(line)))
+    await readers.close()
     assert deep.degraded is None
     assert deep.attachments[0].size == 57 * (50 * 1024 * 1024 // len(line))
 

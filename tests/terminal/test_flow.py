@@ -64,9 +64,13 @@ def test_a_slow_link_with_much_buffered_before_it(answers: bool) -> None:
         link.run(2.5)
         if answers:
             pty.send(KEYS["end"])
-            assert link.run(3.0, "m00009999") < 2.0  # the last row of the new page
+            assert link.run(6.0, "m00009999") < 4.0  # the last row of the new page
             assert link.deepest < 24_000
         else:
+            for _ in range(30):  # on a busy machine the application itself is slow to fill the link
+                if link.deepest > 60_000:
+                    break
+                link.run(1.0)
             assert link.deepest > 60_000
 
 
