@@ -93,20 +93,26 @@ def wrap(text: str, width: int) -> list[str]:
 
 
 def _wrap(text: str, width: int) -> list[str]:
+    """One pass: a line may be a megabyte long."""
     lines: list[str] = []
-    while cell_len(text) > width:
-        end = cells = 0
-        for end, char in enumerate(text):  # noqa: B007
-            cells += cell_len(char)
-            if cells > width:
-                break
-        end = max(1, end)
-        space = text.rfind(" ", 0, end + 1)
-        if space > width // 3:
-            lines.append(text[:space])
-            text = text[space + 1 :]
+    start = 0
+    while (end := _fits(text, start, width)) < len(text):
+        space = text.rfind(" ", start, end + 1)
+        if space - start > width // 3:
+            lines.append(text[start:space])
+            start = space + 1
         else:
-            lines.append(text[:end])
-            text = text[end:]
-    lines.append(text)
+            lines.append(text[start:end])
+            start = end
+    lines.append(text[start:])
     return lines
+
+
+def _fits(text: str, start: int, width: int) -> int:
+    """Where what fits into `width` cells from `start` on ends; at least one character does."""
+    if text[start : start + width].isascii():
+        return min(start + width, len(text))
+    end, cells = start, 0
+    while end < len(text) and (cells := cells + cell_len(text[end])) <= width:
+        end += 1
+    return max(end, start + 1)
