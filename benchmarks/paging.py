@@ -35,18 +35,16 @@ class Table:
 
     def __init__(self, screen: Screen, top: bytes, bottom: bytes) -> None:
         self.screen, self.top, self.bottom = screen, top, bottom
-        self._down()
-        before = self.last
-        self._down()
+        for _ in range(4):  # the first ones lay out what later ones find done
+            before = self.last
+            screen.send(KEYS["pagedown"])
+            screen.settle(1.0)
         self.step = self.last - before
+        assert self.step > 0, screen.text
 
     @property
     def last(self) -> int:
         return max(numbers(self.screen.text)[-3:])
-
-    def _down(self) -> None:
-        self.screen.send(KEYS["pagedown"])
-        self.screen.settle(0.4)
 
     def turn(self, pages: int = 1) -> float:
         """Milliseconds from so many page-downs, sent at once, to the last row of the page."""

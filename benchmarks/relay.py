@@ -21,21 +21,24 @@ class Relay:
         self._socket = bind()
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self.signed_in = 0.0
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
 
     def __enter__(self) -> Self:
         self._thread.start()
+        self._ready.wait()
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._over.set)
         self._thread.join()
-        self._socket.close()
 
-    def _run(self) -> None:
-        self._loop.run_until_complete(asyncio.start_server(self._accept, sock=self._socket))
-        self._loop.run_forever()
+    async def _serve(self) -> None:
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        server = await asyncio.start_server(self._accept, sock=self._socket)
+        self._ready.set()
+        await self._over.wait()
+        server.close()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         up_reader, up_writer = await asyncio.open_connection(self._to.hostname, self._to.port)
