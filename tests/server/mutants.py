@@ -1,0 +1,138 @@
+"""Mistakes that the marshal must not have, each made on purpose: the state machine has to find every one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest import mock
+
+from rcqueue.model.act import Verb
+from rcqueue.server.marshal import acts, ends, outcomes, verbs
+from rcqueue.server.marshal.mails import MessageChange
+from rcqueue.server.store import tables as t
+from rcqueue.server.store.writer import Decision
+
+Patches = list[Any]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    name: str
+    breaks: str
+    found_by: set[str]  #: what may be the first to say so: the first word of its message
+    patches: Callable[[], Patches]
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        patches = self.patches()
+        for patch in patches:
+            patch.start()
+        try:
+            yield
+        finally:
+            for patch in patches:
+                patch.stop()
+
+
+def _rule(verb: Verb, **changes: Any) -> Patches:
+    return [mock.patch.dict(verbs.RULES, {verb: replace(verbs.RULES[verb], **changes)})]
+
+
+def _body_without(field: str) -> Patches:
+    try_one = verbs._try
+
+    def without(d: verbs.Doing, n: int) -> Any:
+        d.body = d.body.model_copy(update={field: None})
+        return try_one(d, n)
+
+    return [mock.patch.object(verbs, "_try", without)]
+
+
+def _expire_whole_messages() -> Patches:
+    def decide(self: ends.Expire, rows: Any, now: int, seq: int) -> Decision:
+        decision = Decision(answer=0)
+        for message in sorted(self.messages):
+            if held := [n for n, m in rows.mails[message].items() if m["status"] == "ONHOLD"]:
+                change = MessageChange(rows, message, seq + len(decision.entries), now)
+                for n in held:
+                    change.set(n, "EXPIRED")
+                decision.entries.append(change.entry("mail.expire"))
+        return decision
+
+    return [mock.patch.object(ends.Expire, "decide", decide)]
+
+
+def _delete_without_entry() -> Patches:
+    act = verbs.act_on_message
+
+    def silent(d: verbs.Doing, numbers: Any) -> Any:
+        results, draft = act(d, numbers)
+        return results, None if d.verb == Verb.DELETE else draft
+
+    return [mock.patch.object(verbs, "act_on_message", silent)]
+
+
+def _every_right() -> Patches:
+    return [mock.patch.object(module, "lacking", lambda *_: None) for module in (verbs, acts)]
+
+
+def _attempt_twice() -> Patches:
+    begin = outcomes.BeginAttempt.decide
+
+    def again(self: Any, rows: Any, now: int, seq: int) -> Decision:
+        decision = begin(self, rows, now, seq)
+        rows.put(t.mail, (self.message, self.n), {"due": now})
+        return decision
+
+    return [mock.patch.object(outcomes.BeginAttempt, "decide", again)]
+
+
+def _recover_forgets_the_dot() -> Patches:
+    recover = outcomes.Recover.decide
+
+    def forgetful(self: Any, rows: Any, now: int, seq: int) -> Decision:
+        for key in list(rows.tables["attempt"]):
+            rows.put(t.attempt, key, {"dot": None})
+        return recover(self, rows, now, seq)
+
+    return [mock.patch.object(outcomes.Recover, "decide", forgetful)]
+
+
+MUTANTS = (
+    Mutant("fence", "who lost a claim may act upon it", {"answers"}, lambda: _body_without("fence")),
+    Mutant(
+        "version",
+        "an act upon what was seen before it changed is done",
+        {"answers", "state"},
+        lambda: _body_without("as_of"),
+    ),
+    Mutant("expiry", "with one mail of a message all of them expire", {"expiry"}, _expire_whole_messages),
+    Mutant(
+        "second release",
+        "what is being released is released again, under another release id",
+        {"state", "answers"},
+        lambda: _rule(Verb.RELEASE, statuses=frozenset({"ONHOLD", "RELEASING"})),
+    ),
+    Mutant("journal", "a mail is deleted without an entry", {"journal"}, _delete_without_entry),
+    Mutant("rights", "everybody may do everything where they view", {"rights", "answers"}, _every_right),
+    Mutant(
+        "claim",
+        "a mail that another holds can be deleted",
+        {"claim", "answers"},
+        lambda: _rule(Verb.DELETE, checks_claim=False),
+    ),
+    Mutant(
+        "second attempt",
+        "an attempt begins while another is under way",
+        {"state", "answers", "delivery"},
+        _attempt_twice,
+    ),
+    Mutant(
+        "dot",
+        "after a crash what had its dot is sent again",
+        {"journal", "answers", "delivery"},
+        _recover_forgets_the_dot,
+    ),
+)

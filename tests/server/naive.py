@@ -1,0 +1,359 @@
+"""What a marshal has to do, written down naively from the promises: no database, no batches, nothing of the product's
+but the words that go over the wire. The state machine holds the real one against it.
+
+Times are microseconds by the store's clock. A mail is (message, n). Refusals are answers here: `No(kind)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+SECOND = 1_000_000
+MINUTE, DAY = 60 * SECOND, 86400 * SECOND
+LEASE, IDLE, API_CLAIM, CONFIRM = 120 * SECOND, 15 * MINUTE, 15 * MINUTE, 10 * MINUTE
+EXPIRY, PURGE, RECALL = 14 * DAY, 7 * DAY, 10 * SECOND
+STEP = 3
+
+_OPERATOR = "view headers claim release delete extend note"
+RIGHTS = {
+    "operator": frozenset(_OPERATOR.split()),
+    "blind": frozenset(_OPERATOR.split()),
+    "admin": frozenset((_OPERATOR + " takeover audit administer").split()),
+    "auditor": frozenset(("view", "headers", "audit")),
+}
+EVERY = frozenset(("ONHOLD", "RELEASING", "UNCERTAIN", "RELEASED", "DELETED", "EXPIRED"))
+ENDED = frozenset(("RELEASED", "DELETED", "EXPIRED"))
+HELD = frozenset(("ONHOLD",))
+#: verb: the right that it needs, the statuses that it applies to
+VERBS: dict[str, tuple[str, frozenset[str]]] = {
+    "claim": ("claim", HELD),
+    "unclaim": ("claim", HELD),
+    "takeover": ("takeover", HELD),
+    "release": ("release", HELD),
+    "recall": ("release", frozenset(("RELEASING",))),
+    "delete": ("delete", HELD),
+    "restore": ("delete", ENDED),
+    "extend": ("extend", HELD),
+    "note": ("note", EVERY),
+    "settle": ("release", frozenset(("UNCERTAIN",))),
+}
+#: Those that decide what becomes of a mail, upon what the person saw of it: `as_of` and fence count.
+DECIDING = frozenset(("release", "delete", "restore", "extend", "settle"))
+#: Filters that the machine uses: (person's name, customer, mail) -> does it match
+FILTERS: dict[str, Any] = {
+    "": lambda me, customer, mail: mail.status == "ONHOLD",
+    "status:any": lambda me, customer, mail: True,
+    "status:deleted,releasing": lambda me, customer, mail: mail.status in ("DELETED", "RELEASING"),
+    "customer:acme": lambda me, customer, mail: mail.status == "ONHOLD" and covers("acme", customer),
+    "claim:none": lambda me, customer, mail: mail.status == "ONHOLD" and mail.claim is None,
+    "claim:me": lambda me, customer, mail: mail.status == "ONHOLD" and mail.claim is not None and mail.claim.who == me,
+}
+
+
+def covers(place: str, customer: str) -> bool:
+    return place == "all" or (customer + "/").startswith(place + "/")
+
+
+@dataclass
+class Claim:
+    session: int
+    account: int
+    who: str
+    fence: int
+    until: int | None
+
+
+@dataclass
+class Mail:
+    expiry: int
+    version: int
+    status: str = "ONHOLD"
+    claim: Claim | None = None
+    release: str | None = None
+    due: int | None = None
+    tries: int = 0
+    ended: int | None = None
+
+
+@dataclass
+class Message:
+    id: int
+    customer: str
+    verdict: str
+    digest: bytes
+    mails: list[Mail]
+    purged: bool = False
+
+
+@dataclass
+class Person:
+    id: int
+    name: str
+    roles: set[tuple[str, str]] = field(default_factory=set)
+    locks: set[str] = field(default_factory=set)
+    enabled: bool = True
+
+    def rights(self, customer: str, scope: frozenset[str]) -> frozenset[str]:
+        held = frozenset().union(*(RIGHTS[role] for role, place in self.roles if covers(place, customer)))
+        return held & scope if scope else held
+
+
+@dataclass
+class Session:
+    id: int
+    person: Person
+    kind: str
+    scope: frozenset[str]
+    lease: int
+    seen: int
+    ends: int
+    ended: bool = False
+
+    def rights(self, customer: str) -> frozenset[str]:
+        return self.person.rights(customer, self.scope)
+
+
+@dataclass
+class Attempt:
+    release: str
+    dot: bool = False
+    open: bool = True
+
+
+@dataclass(frozen=True)
+class Body:
+    as_of: int | None = None
+    fence: int | None = None
+    reason: str = ""
+    query: str | None = None
+    for_seconds: int | None = None
+    expiry: int | None = None
+    note: str = ""
+    settle: str | None = None
+
+
+@dataclass
+class Many:
+    """An act on many: the mails of its selection and what became of each."""
+
+    id: str
+    session: Session
+    verb: str
+    body: Body
+    mails: dict[tuple[int, int], str | None]
+    created: int
+    state: str = "stored"
+
+
+@dataclass(frozen=True)
+class Entry:
+    kind: str
+    account: int | None = None
+    session: int | None = None
+    message: int | None = None
+    mails: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class No:
+    kind: str
+    results: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Done:
+    seq: int
+    fence: int | None
+    release: str | None
+    recall_until: int | None
+    results: tuple[Any, ...]
+
+
+Target = tuple[int, int | None]
+Key = tuple[int, int, int]  # message, n, number of an attempt
+
+
+class World:
+    """People, time, mail in and mail out; acts are in naive_acts.py."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.entries: list[Entry] = []
+        self.people: dict[str, Person] = {}
+        self.sessions: dict[int, Session] = {}
+        self.messages: dict[int, Message] = {}
+        self.attempts: dict[Key, Attempt] = {}
+        self.acts: dict[str, Many] = {}
+        self.keys: dict[tuple[int, str], tuple[bytes, Done, int]] = {}
+
+    @property
+    def seq(self) -> int:
+        return len(self.entries)
+
+    def write(
+        self, kind: str, who: Session | None = None, message: int | None = None, mails: Iterable[int] = ()
+    ) -> None:
+        account, session = (who.person.id, who.id) if who else (None, None)
+        self.entries.append(Entry(kind, account, session, message, tuple(sorted(mails))))
+
+    # -- people
+
+    def alive(self, session: int) -> Session | None:
+        s = self.sessions[session]
+        idle = s.kind != "token" and s.seen + IDLE <= self.now
+        return None if s.ended or idle or s.ends <= self.now or not s.person.enabled else s
+
+    def sign_in(self, person: Person, kind: str, lasts: int, scope: frozenset[str]) -> int | No:
+        if not person.enabled:
+            return No("unauthorized")
+        lease = self.now + LEASE if kind == "terminal" else 0
+        s = Session(self.seq + 1, person, kind, scope, lease, self.now, self.now + lasts)
+        self.sessions[s.id] = s
+        self.write("session.token" if kind == "token" else "session.login", s)
+        return s.id
+
+    def sign_out(self, session: int) -> None:
+        s = self.sessions[session]
+        if not s.ended:
+            self.lapse(self.messages, session)
+            s.ended, s.lease = True, 0
+            self.write("session.logout", s)
+
+    def renew(self, session: int, lease: bool) -> None:
+        s = self.sessions[session]
+        idle = s.kind != "token" and s.seen + IDLE <= self.now
+        if not (s.ended or idle or s.ends <= self.now):
+            s.seen = self.now
+            s.lease = self.now + LEASE if lease else s.lease
+
+    def change(self, session: int, what: str, person: Person, grant: tuple[str, str], lock: str) -> No | None:
+        who = self.alive(session)
+        if who is None:
+            return No("unauthorized")
+        ruled = [place for role, place in who.person.roles if role == "admin" and "administer" in who.rights(place)]
+        places = {grant[1]} if what in ("grant", "revoke") else {place for _, place in person.roles} or {"all"}
+        if person is who.person or not all(any(covers(r, place) for r in ruled) for place in places):
+            self.write("denied", who)
+            return No("forbidden")
+        match what:
+            case "grant":
+                person.roles.add(grant)
+            case "revoke":
+                person.roles.discard(grant)
+            case "lock":
+                person.locks.add(lock)
+            case "unlock":
+                person.locks.discard(lock)
+            case _:
+                person.enabled = what == "enable"
+        self.write(f"people.{what}", who)
+        return None
+
+    # -- time
+
+    def holds(self, claim: Claim) -> bool:
+        s = self.sessions[claim.session]
+        end = s.lease if claim.until is None else claim.until
+        return not s.ended and s.ends > self.now and s.person.enabled and end > self.now
+
+    def lapse(self, messages: Iterable[int], session: int | None = None) -> None:
+        for id in sorted(messages):
+            over = set()
+            for n, mail in enumerate(self.messages[id].mails):
+                if mail.claim and (mail.claim.session == session if session else not self.holds(mail.claim)):
+                    mail.claim = None
+                    over.add(n)
+            if over:
+                self.write("mail.lapse", None, id, over)
+
+    def expire(self, messages: Iterable[int]) -> None:
+        for id in sorted(messages):
+            over = [n for n, m in enumerate(self.messages[id].mails) if m.status == "ONHOLD" and m.expiry <= self.now]
+            for n in over:
+                self.move(id, n, "EXPIRED")
+            if over:
+                self.write("mail.expire", None, id, over)
+
+    def purge(self, messages: Iterable[int]) -> None:
+        for id in sorted(messages):
+            message = self.messages[id]
+            ended = (m.status in ENDED and m.ended is not None and m.ended <= self.now - PURGE for m in message.mails)
+            if not message.purged and all(ended):
+                message.purged = True
+                self.write("mail.purge", None, id)
+
+    def beat(self) -> None:
+        """What happens by itself."""
+        self.lapse(self.messages)
+        self.expire(self.messages)
+        self.purge(self.messages)
+        self.keys = {key: kept for key, kept in self.keys.items() if kept[2] >= self.now - DAY}
+
+    # -- mail comes in, mail goes out
+
+    def hold(self, customer: str, verdict: str, recipients: int, digest: bytes) -> list[int]:
+        seq = self.seq + 1
+        id = (self.now // 1000) << 21 | seq
+        mails = [Mail(self.now + EXPIRY, seq) for _ in range(recipients)]
+        self.messages[id] = Message(id, customer, verdict, digest, mails)
+        self.write("mail.hold", None, id, range(recipients))
+        return [id]
+
+    def move(self, id: int, n: int, status: str, **values: Any) -> None:
+        """By the entry that is written next."""
+        mail = self.messages[id].mails[n]
+        if status != mail.status:
+            mail.ended = self.now if status in ENDED else None
+            mail.claim = None
+        mail.status, mail.version = status, self.seq + 1
+        for name, value in values.items():
+            setattr(mail, name, value)
+
+    def begin(self, id: int, n: int) -> Key | No:
+        mail = self.messages[id].mails[n]
+        if mail.status != "RELEASING" or mail.due is None or mail.due > self.now:
+            return No("status")
+        mail.due, mail.tries = None, mail.tries + 1
+        assert mail.release is not None
+        key = (id, n, mail.tries)
+        self.attempts[key] = Attempt(mail.release)
+        return key
+
+    def dot(self, key: Key) -> No | None:
+        if not self.attempts[key].open:
+            return No("status")
+        self.attempts[key].dot = True
+        return None
+
+    def end(self, key: Key, outcome: str, wait: int) -> No | None:
+        attempt, (id, n, _) = self.attempts[key], key
+        mail = self.messages[id].mails[n]
+        if not attempt.open or mail.status != "RELEASING":
+            return No("status")
+        if outcome in ("released", "uncertain") and not attempt.dot:
+            return No("mistake")
+        attempt.open = False
+        match outcome:
+            case "released" | "uncertain":
+                self.move(id, n, outcome.upper())
+            case "retry":
+                self.move(id, n, "RELEASING", due=self.now + wait)
+            case _:
+                self.move(id, n, "ONHOLD", expiry=max(mail.expiry, self.now + DAY))
+        self.write(f"mail.{outcome}", None, id, [n])
+        return None
+
+    def recover(self, id: int, n: int) -> No | None:
+        mail = self.messages[id].mails[n]
+        if mail.status != "RELEASING" or mail.due is not None:
+            return No("status")
+        attempt = self.attempts[id, n, mail.tries]
+        attempt.open = False
+        if attempt.dot:
+            self.move(id, n, "UNCERTAIN")
+        else:
+            self.move(id, n, "RELEASING", due=self.now)
+        self.write("mail.uncertain" if attempt.dot else "mail.retry", None, id, [n])
+        return None

@@ -1,0 +1,275 @@
+"""What a marshal has to do when people act on mail: the other half of naive.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rcqueue.model.ids import encode_mail
+
+from .naive import (
+    API_CLAIM,
+    CONFIRM,
+    DAY,
+    DECIDING,
+    EXPIRY,
+    FILTERS,
+    LEASE,
+    RECALL,
+    SECOND,
+    STEP,
+    VERBS,
+    Body,
+    Claim,
+    Done,
+    Mail,
+    Many,
+    Message,
+    No,
+    Session,
+    Target,
+    World,
+)
+
+
+class Naive(World):
+    def act(self, session: int, verb: str, targets: Sequence[Target], body: Body) -> Done | No:
+        who = self.alive(session)
+        if who is None:
+            return No("unauthorized")
+        if self.silly(verb, body):
+            return No("bad-request")
+        if verb in ("claim", "takeover") and who.kind == "terminal":
+            who.lease = max(who.lease, self.now + LEASE)
+        results: list[Any] = []
+        fences: list[int] = []
+        release = until = None
+        for id, n in targets:
+            message = self.messages[id]
+            if "view" not in who.rights(message.customer):
+                results.append((encode_mail(id, n or 0), "gone", None, None, ""))
+            elif self.lacks(who, verb, message):
+                self.write("denied", who, id)
+                results.append((encode_mail(id, n or 0), "refused", None, None, ""))
+            else:
+                numbers = [n] if n is not None else self.meant(who, verb, message, body.query)
+                tried = self.on_message(who, verb, message, numbers, body)
+                results += tried
+                for n_, (_, result, *_) in zip(numbers, tried, strict=True):
+                    mail = message.mails[n_] if n_ < len(message.mails) else None
+                    if result == "done" and mail is not None:
+                        if mail.status == "RELEASING" and verb in ("release", "settle"):
+                            release, until = mail.release, mail.due
+                        if mail.claim and verb in ("claim", "takeover"):
+                            fences.append(mail.claim.fence)
+        said = tuple(results)
+        if not any(result == "done" for _, result, *_ in said):
+            return No(_KINDS[said[0][1]] if said else "not-found", said)
+        return Done(self.seq, max(fences, default=None), release, until, said)
+
+    def once(self, session: int, key: str, digest: bytes, *call: Any) -> Done | No:
+        """The same under an Idempotency-Key."""
+        who = self.alive(session)
+        if who is None:
+            return No("unauthorized")
+        place = (who.person.id, key)
+        if place in self.keys:
+            before, answer, _ = self.keys[place]
+            return answer if before == digest else No("idempotency-key")
+        said = self.act(session, *call)
+        if isinstance(said, Done):
+            self.keys[place] = (digest, said, self.now)
+        return said
+
+    def silly(self, verb: str, body: Body) -> bool:
+        return (
+            (verb == "settle" and body.settle is None)
+            or (verb == "note" and not body.note.strip())
+            or (verb == "takeover" and not body.reason.strip())
+            or (body.expiry is not None and not self.now < body.expiry < self.now + 3660 * DAY)
+        )
+
+    def lacks(self, who: Session, verb: str, message: Message) -> bool:
+        rights = who.rights(message.customer)
+        holders = {m.claim.account for m in message.mails if m.claim}
+        from_oneself = verb == "takeover" and holders == {who.person.id} and "claim" in rights
+        return VERBS[verb][0] not in rights and not from_oneself
+
+    def meant(self, who: Session, verb: str, message: Message, query: str | None) -> list[int]:
+        """The mails that a message's id means."""
+        mails = list(enumerate(message.mails))
+        if query is not None:
+            return [n for n, m in mails if FILTERS[query](who.person.name, message.customer, m)]
+        able = [n for n, m in mails if m.status in VERBS[verb][1]]
+        if verb not in ("takeover", "note"):
+            able = [n for n in able if not self.kept_by_another(who, message.mails[n])] or able
+        return able or [n for n, _ in mails]
+
+    def kept_by_another(self, who: Session, mail: Mail) -> bool:
+        return mail.claim is not None and mail.claim.account != who.person.id and self.holds(mail.claim)
+
+    def on_message(self, who: Session, verb: str, message: Message, numbers: list[int], body: Body) -> list[Any]:
+        results, changed = [], set()
+        for n in numbers:
+            result, by = self.judge(who, verb, message, n, body)
+            if result == "done" and self.do(who, verb, message.id, n, body):
+                changed.add(n)
+            mail = message.mails[n] if n < len(message.mails) else None
+            status, version = (mail.status, mail.version) if mail else (None, None)
+            results.append((encode_mail(message.id, n), result, status, version, by))
+        if changed:
+            self.write(f"mail.{verb}", who, message.id, changed)
+        return results
+
+    def judge(self, who: Session, verb: str, message: Message, n: int, body: Body) -> tuple[str, str]:
+        if n >= len(message.mails):
+            return "gone", ""
+        mail = message.mails[n]
+        if verb in DECIDING and body.as_of is not None and mail.version > body.as_of:
+            return "changed", ""
+        if mail.status not in VERBS[verb][1]:
+            return "status", ""
+        if verb not in ("takeover", "note") and self.kept_by_another(who, mail):
+            assert mail.claim is not None
+            return "claimed", mail.claim.who
+        if verb in DECIDING and body.fence is not None:
+            mine = mail.claim and mail.claim.account == who.person.id and self.holds(mail.claim)
+            if not (mine and mail.claim and mail.claim.fence <= body.fence):
+                return "lost", ""
+        if verb == "recall" and mail.due is None:
+            return "status", ""  # it is being handed over
+        if verb == "restore" and message.purged:
+            return "status", ""
+        if verb in ("claim", "takeover") and not self.holds(self.new_claim(who, body)):
+            return "refused", ""  # by a session that has ended meanwhile (an act on many)
+        return "done", ""
+
+    def new_claim(self, who: Session, body: Body) -> Claim:
+        until = None if who.kind == "terminal" and not body.for_seconds else self.now + API_CLAIM
+        if body.for_seconds:
+            until = self.now + body.for_seconds * SECOND
+        return Claim(who.id, who.person.id, who.person.name, self.seq + 1, until)
+
+    def do(self, who: Session, verb: str, id: int, n: int, body: Body) -> bool:
+        """Does it; whether the entry is about this mail."""
+        mail, seq = self.messages[id].mails[n], self.seq + 1
+        match verb:
+            case "claim" | "takeover":
+                claim = self.new_claim(who, body)
+                if mail.claim and mail.claim.session == who.id and self.holds(mail.claim):
+                    mail.claim.until = claim.until
+                    return False
+                mail.claim = claim
+            case "unclaim":
+                had, mail.claim = mail.claim, None
+                return had is not None
+            case "note":
+                return True
+            case "release":
+                release = f"{encode_mail(id, n)}-{seq}"
+                self.move(id, n, "RELEASING", release=release, due=self.now + RECALL)
+            case "delete":
+                self.move(id, n, "DELETED")
+            case "restore":
+                self.move(id, n, "ONHOLD", expiry=body.expiry or self.now + EXPIRY, release=None, due=None)
+            case "extend":
+                self.move(id, n, "ONHOLD", expiry=body.expiry or self.now + EXPIRY)
+            case "settle" if body.settle == "arrived":
+                self.move(id, n, "RELEASED")
+            case "settle" if body.settle == "again":
+                self.move(id, n, "RELEASING", due=self.now + RECALL)
+            case _:  # recall, settle as hold
+                self.move(id, n, "ONHOLD", due=None, expiry=max(mail.expiry, self.now + DAY))
+        return True
+
+    # -- acts on many
+
+    def select(self, who: Session, verb: str, targets: Sequence[Target] | None, query: str) -> list[tuple[int, int]]:
+        found: dict[tuple[int, int], None] = {}
+        if targets is None:
+            for id, message in sorted(self.messages.items()):
+                if "view" in who.rights(message.customer):
+                    for n, m in enumerate(message.mails):
+                        if FILTERS[query](who.person.name, message.customer, m):
+                            found[id, n] = None
+        for id, n in targets or ():
+            message = self.messages[id]
+            if "view" in who.rights(message.customer):
+                for k, m in enumerate(message.mails):
+                    if k == n or (n is None and m.status in VERBS[verb][1]):
+                        found[id, k] = None
+        return list(found)
+
+    def store(self, id: str, session: int, verb: str, mails: Sequence[tuple[int, int]], body: Body) -> No | None:
+        who = self.alive(session)
+        if who is None:
+            return No("unauthorized")
+        if self.silly(verb, body):
+            return No("bad-request")
+        self.acts[id] = Many(id, who, verb, body, dict.fromkeys(mails), self.now)
+        self.write("act.store", who)
+        return None
+
+    def found(self, session: int, act: Many) -> Session | No:
+        who = self.alive(session)
+        if who is None:
+            return No("unauthorized")
+        rules = any("administer" in who.rights(place) for _, place in who.person.roles)
+        return who if act.session.person is who.person or rules else No("not-found")
+
+    def confirm(self, session: int, id: str, expect: int) -> No | None:
+        act = self.acts[id]
+        who = self.found(session, act)
+        if isinstance(who, No):
+            return who
+        if act.session.person is not who.person:
+            return No("forbidden")
+        if act.state != "stored" or self.now > act.created + CONFIRM:
+            return No("status")
+        if expect != len(act.mails):
+            return No("expect")
+        act.state = "running"
+        self.write("act.confirm", who)
+        return None
+
+    def stop(self, session: int, id: str) -> No | None:
+        act = self.acts[id]
+        who = self.found(session, act)
+        if isinstance(who, No):
+            return who
+        if act.state in ("stored", "running"):
+            act.state = "stopped"
+            self.write("act.stop", who)
+        return None
+
+    def step(self, id: str) -> bool:
+        act = self.acts[id]
+        if act.state != "running":
+            return False
+        next_ = sorted(mail for mail, result in act.mails.items() if result is None)[:STEP]
+        if not next_:
+            act.state = "done"
+            self.write("act.done")
+            return False
+        for message in sorted({m for m, _ in next_}):
+            numbers = [n for m, n in next_ if m == message]
+            who = act.session
+            if not who.person.enabled:
+                results = ["refused"] * len(numbers)
+            elif self.lacks(who, act.verb, self.messages[message]):
+                self.write("denied", who, message)
+                results = ["refused"] * len(numbers)
+            else:
+                results = [r for _, r, *_ in self.on_message(who, act.verb, self.messages[message], numbers, act.body)]
+            act.mails.update({(message, n): r for n, r in zip(numbers, results, strict=True)})
+        return True
+
+
+_KINDS = {
+    "gone": "not-found",
+    "changed": "changed",
+    "status": "status",
+    "claimed": "claimed",
+    "lost": "lost",
+    "refused": "forbidden",
+}
