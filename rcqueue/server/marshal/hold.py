@@ -32,6 +32,8 @@ class Arrival:
     scan: Scan
     receipt: Receipt
     queue: str = "main"
+    origin: str = "smtp"  # the way in; where the original still waits, also which it is
+    scans: str = "[]"  # what our scanners said: a JSON list
     account: int | None = None  # who imported it; None: it came by mail
     session: int | None = None
 
@@ -109,6 +111,7 @@ def _hold(rows: Rows, a: Arrival, now: int, seq: int, expiry: int) -> Draft:
         "next_expiry": expiry,
         "version": seq,
         "purged": None,
+        "origin": a.origin,
     }
     row["words"] = words_of(row, recipients)
     rows.put(t.message, (message,), row)
@@ -124,6 +127,7 @@ def _hold(rows: Rows, a: Arrival, now: int, seq: int, expiry: int) -> Draft:
             "headers": json.dumps(scan.headers, ensure_ascii=False),
             "withheld": scan.withheld,
             "verdict": verdict.model_dump_json(exclude={"id"}),
+            "scans": a.scans,
             "deep": None,
         },
     )

@@ -23,9 +23,9 @@ from .query_sql import Filter
 
 #: Bound to `padded` ids. (A list given as it is costs a millisecond a hundred.)
 SOME: BindParameter[Any] = bindparam("ids", expanding=True)
-_MESSAGES = select(*(column for column in t.message.c if column.name not in ("sha256", "purged", "words"))).where(
-    t.message.c.id.in_(SOME)
-)
+_MESSAGES = select(
+    *(column for column in t.message.c if column.name not in ("sha256", "purged", "origin", "words"))
+).where(t.message.c.id.in_(SOME))
 _COUNTS = tuple((status, status.lower()) for status in STATUSES)
 _BINDS = (8, 32, 128, 512, 2048)  #: lengths of IN (...): few, so that the statements stay prepared
 

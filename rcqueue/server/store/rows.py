@@ -7,11 +7,12 @@ and change `Rows`; a `Mark` undoes what an operation that failed half-way did. A
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, CursorResult, Table, bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rcqueue.model.access import Access, Grant
@@ -180,42 +181,40 @@ class Rows:
     def load(self, connection: Connection, needs: Sequence[Needs]) -> None:
         """Reads what the operations of a batch need, each row once."""
         acts = set().union(*(n.acts | n.steps for n in needs))
-        if acts:
-            self._take(connection, t.act, select(t.act).where(t.act.c.id.in_(acts)))
+        self._read(connection, t.act.c.id, acts)
         for act in set().union(*(n.steps for n in needs)):
             waiting = select(t.act_mail).where(t.act_mail.c.act == act, t.act_mail.c.result.is_(None))
-            self._take(connection, t.act_mail, waiting.order_by(t.act_mail.c.message, t.act_mail.c.n).limit(STEP))
+            waiting = waiting.order_by(t.act_mail.c.message, t.act_mail.c.n).limit(STEP)
+            self._take(t.act_mail, connection.execute(waiting))
         messages = set().union(*(n.messages for n in needs)) | {key[1] for key in self.tables["act_mail"]}
-        if messages:
-            for table in (t.message, t.mail, t.claim, t.attempt):
-                column = table.c.id if table is t.message else table.c.message
-                query = select(table).where(column.in_(messages))
-                self._take(connection, table, query if table is not t.attempt else query.where(_OPEN))
+        for column in (t.message.c.id, t.mail.c.message, t.claim.c.message):
+            self._read(connection, column, messages)
+        self._read(connection, t.attempt.c.message, messages, _OPEN)
         if messages or any(n.customers for n in needs):
-            self._take(connection, t.customer, select(t.customer))
+            self._take(t.customer, connection.execute(_CUSTOMERS))
         if any(n.customers for n in needs):
-            self._take(connection, t.customer_domain, select(t.customer_domain))
+            self._take(t.customer_domain, connection.execute(_DOMAINS))
         held = {row["session"] for name in ("claim", "act") for row in self.tables[name].values()}
         sessions = held.union(*(n.sessions for n in needs))
-        if sessions:
-            self._take(connection, t.session, select(t.session).where(t.session.c.id.in_(sessions)))
-        names = set().union(*(n.accounts for n in needs))
-        if names:
-            self._take(connection, t.account, select(t.account).where(t.account.c.name.in_(names)))
+        self._read(connection, t.session.c.id, sessions)
+        self._read(connection, t.account.c.name, set().union(*(n.accounts for n in needs)))
         ids = {row["account"] for row in self.tables["session"].values()} | {a for (a,) in self.tables["account"]}
         ids = ids.union(*(n.account_ids for n in needs), {row["account"] for row in self.tables["act"].values()})
-        if ids:
-            self._take(connection, t.account, select(t.account).where(t.account.c.id.in_(ids)))
-            self._take(connection, t.role_grant, select(t.role_grant).where(t.role_grant.c.account.in_(ids)))
-            self._take(connection, t.person_lock, select(t.person_lock).where(t.person_lock.c.account.in_(ids)))
+        for column in (t.account.c.id, t.role_grant.c.account, t.person_lock.c.account):
+            self._read(connection, column, ids)
         keys = set().union(*(n.keys for n in needs))
         if keys:
             pair = tuple_(t.idempotency.c.account, t.idempotency.c.key)
-            self._take(connection, t.idempotency, select(t.idempotency).where(pair.in_(keys)))
+            self._take(t.idempotency, connection.execute(select(t.idempotency).where(pair.in_(keys))))
 
-    def _take(self, connection: Connection, table: Table, query: Any) -> None:
+    def _read(self, connection: Connection, column: Any, values: Set[Any], *where: Any) -> None:
+        """The rows of a table whose column has one of the values."""
+        if values:
+            self._take(column.table, connection.execute(_with(column, *where), {"values": list(values)}))
+
+    def _take(self, table: Table, found: CursorResult[Any]) -> None:
         rows, primary = self.tables[table.name], _PRIMARY[table.name]
-        for row in connection.execute(query).mappings():
+        for row in found.mappings():
             key = tuple(row[c] for c in primary)
             if key not in rows:
                 rows[key] = dict(row)
@@ -262,6 +261,13 @@ class Rows:
             connection.execute(_add_tally(connection), tallies)
 
 
+@cache
+def _with(column: Any, *where: Any) -> Any:
+    """Made once: the writer asks for the same rows in each batch, and a statement is dear to make."""
+    return select(column.table).where(column.in_(bindparam("values", expanding=True)), *where)
+
+
+_CUSTOMERS, _DOMAINS = select(t.customer), select(t.customer_domain)
 _OPEN = t.attempt.c.finished.is_(None)
 _SAME = {"blob", "posting"}  # the same key holds the same row
 

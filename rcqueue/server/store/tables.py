@@ -179,6 +179,9 @@ message = Table(
     Column("next_expiry", Big),  # earliest among its mails on hold
     Column("version", Big, nullable=False),
     Column("purged", Big),  # when its bytes went
+    Column(
+        "origin", Text, nullable=False, default="smtp"
+    ),  # the way in: "smtp", "import", "milter", "postfix:HOST/QUEUEID" ...
     Column("words", Text, nullable=False),  # what bare words look in (query_sql.words_of); last, for it can be long
     # A message is in one index of each sort: those of the hold, which people work in, or those off hold. A list of
     # any other status walks both.
@@ -198,6 +201,7 @@ message_detail = Table(
     Column("headers", Text, nullable=False),  # [[name, value]...] of the allow-list
     Column("withheld", Integer, nullable=False),
     Column("verdict", Text, nullable=False),  # model.mail.VerdictDetail without id
+    Column("scans", Text, nullable=False, default="[]"),  # what our scanners said: a JSON list of scan.base.ScanResult
     Column("deep", LargeBinary),  # zlib JSON of reading.deep.Deep, once somebody opened the body
 )
 

@@ -207,6 +207,7 @@ def upgrade() -> None:
         sa.Column("next_expiry", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("version", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("purged", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("origin", sa.Text(), nullable=False),
         sa.Column("words", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -370,6 +371,7 @@ def upgrade() -> None:
         sa.Column("headers", sa.Text(), nullable=False),
         sa.Column("withheld", sa.Integer(), nullable=False),
         sa.Column("verdict", sa.Text(), nullable=False),
+        sa.Column("scans", sa.Text(), nullable=False),
         sa.Column("deep", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("message"),
     )
