@@ -63,10 +63,16 @@ class Database:
         if sqlite3.sqlite_version_info < (3, 51, 3):
             log.info("SQLite %s has the WAL-reset bug; one writer that checkpoints avoids it", sqlite3.sqlite_version)
         url = f"sqlite:///{folder / 'queue.db'}"
-        self.write_engine = create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=0)
+        # Parameters are mail: no error that is logged quotes them.
+        self.write_engine = create_engine(url, poolclass=QueuePool, pool_size=1, max_overflow=0, hide_parameters=True)
         _prepare_sqlite(self.write_engine, synchronous, "BEGIN IMMEDIATE")
         self.read_engine = create_engine(
-            url, poolclass=QueuePool, pool_size=READERS, max_overflow=0, connect_args={"check_same_thread": False}
+            url,
+            poolclass=QueuePool,
+            pool_size=READERS,
+            max_overflow=0,
+            hide_parameters=True,
+            connect_args={"check_same_thread": False},
         )
         _prepare_sqlite(self.read_engine, synchronous, "BEGIN")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
