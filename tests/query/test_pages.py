@@ -377,3 +377,14 @@ def test_extremes(text):
         assert tally.matching == sum(len(matching(query, f, NOW)) for f in held)
         assert page(connection, query, "-time", time_us=1 << 80) is not None
         assert page(connection, query, "time", time_us=-1) is not None
+
+
+@pytest.mark.parametrize("word", ["status", "scope", "mails"])
+def test_a_word_that_is_also_a_name_of_ours_is_looked_for_like_any(word):
+    rnd = random.Random(7)
+    with store(messages(rnd, 40)) as connection:
+        for sort in SORT_NAMES:
+            assert walk_forwards(connection, parse(f"{word} -{word}"), sort, 7) == []
+            assert walk_forwards(connection, parse(f"{word} status:any"), sort, 7) == oracle(
+                messages(random.Random(7), 40), parse(f"{word} status:any"), sort
+            )

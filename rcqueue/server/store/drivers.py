@@ -18,7 +18,7 @@ from rcqueue.model.fields import COMPARE, VERDICTS, Term
 from rcqueue.model.ids import first_id_at
 
 from . import tables as t
-from .query_sql import ON_HOLD, ZERO, Condition, Filter, account_named
+from .query_sql import ON_HOLD, ZERO, Condition, Filter, Proof, Proved, account_named
 
 PROBE = 2_000  #: counts of ordered indexes stop here,
 LONG_PROBE = 10_000  #: and here, between several that are longer
@@ -88,7 +88,7 @@ class Driver:
     """Sources that together hold every message that can match; what they `prove` of the filter need not be asked."""
 
     sources: tuple[Source, ...]
-    proves: frozenset[str] = frozenset()
+    proves: frozenset[Proof] = frozenset()
     ordered: bool = True  #: the ids of a source come in order
 
 
@@ -99,11 +99,11 @@ HELD = t.message.c.onhold > ZERO
 NOT_HELD = t.message.c.onhold == ZERO
 
 
-def _holds(f: Filter, *where: Condition) -> tuple[tuple[Source, ...], frozenset[str]]:
+def _holds(f: Filter, *where: Condition) -> tuple[tuple[Source, ...], frozenset[Proof]]:
     """The indexes of messages on hold and, unless the filter wants only those, off hold; and what they prove."""
     held = Source(message_id, (HELD, *where))
     if f.query.statuses == {"ONHOLD"}:
-        return (held,), frozenset({"status"})
+        return (held,), frozenset({Proved.STATUS})
     return (held, Source(message_id, (NOT_HELD, *where))), frozenset()
 
 
@@ -120,7 +120,7 @@ def _base(f: Filter, order: Order) -> Driver:
 
 def _by_status(f: Filter) -> Driver:
     statuses = sorted(s.lower() for s in f.query.statuses)
-    return Driver(tuple(Source(message_id, (t.message.c[s] > ZERO,)) for s in statuses), frozenset({"status"}))
+    return Driver(tuple(Source(message_id, (t.message.c[s] > ZERO,)) for s in statuses), frozenset({Proved.STATUS}))
 
 
 def _bound(f: Filter, term: Term, order: Order) -> list[Condition]:
@@ -139,7 +139,7 @@ def _rivals(f: Filter, order: Order) -> list[Driver]:
     """The other indexes that hold every message that can match."""
     found = [driver for term in f.query.terms if (driver := _offered(f, term)) is not None]
     if f.customers is not None and ROOT not in f.customers:
-        found.append(Driver(tuple(_posting(f"customer:{path}") for path in f.customers), frozenset({"scope"})))
+        found.append(Driver(tuple(_posting(f"customer:{path}") for path in f.customers), frozenset({Proved.SCOPE})))
     if order.name != "time":
         low, high = id_range(f)
         if low > 0 or high < MAX_ID:
@@ -156,7 +156,7 @@ def _posting(term: str) -> Source:
 
 def _offered(f: Filter, term: Term) -> Driver | None:
     """The index that a term offers."""
-    proves = frozenset({term.text})
+    proves: frozenset[Proof] = frozenset({term})
     match term.field:
         case "verdict":
             kinds = sorted(set(VERDICTS) - term.value if term.negated else term.value)
@@ -187,7 +187,7 @@ def _offered(f: Filter, term: Term) -> Driver | None:
             # All that the filter asks of a mail is asked of these rows themselves.
             where = (t.mail.c.status == ON_HOLD, *f.on_mail)
             mails = Source(t.mail.c.message, where, repeats=True)
-            return Driver((mails,), frozenset({"mails", "status"}), ordered=False)
+            return Driver((mails,), frozenset({Proved.MAILS, Proved.STATUS}), ordered=False)
     return None
 
 

@@ -89,7 +89,10 @@ def first_fault(entries: Iterable[Any]) -> str | None:
             return f"entry {seq} does not follow entry {seq - 1}"
         if leaf_hash(row.leaf) != row.hash:
             return f"entry {seq} was changed: its hash differs"
-        if row.personal is not None and commitment(row.salt, row.personal) != leaf.get("personal"):
+        if row.personal is not None and commitment(row.salt or b"", row.personal) != leaf.get("personal"):
             return f"the personal part of entry {seq} was changed"
+        told = (leaf["at"], leaf["kind"], leaf["queue"], leaf.get("customer"), leaf.get("message"), leaf.get("account"))
+        if told != (row.at, row.kind, row.queue, row.customer, row.message and str(row.message), row.account):
+            return f"entry {seq} was changed: its columns are not those of its leaf"
         previous = row.hash
     return None

@@ -24,7 +24,7 @@ from rcqueue.model.query import EVERY, Query, check, parse_sort
 from . import tables as t
 from .drivers import MAX_ID, Order, Position, message_id, within_ids
 from .listing import SOME, RowData, build_row, padded, read_rows, session_mark
-from .query_sql import Filter, at_customer
+from .query_sql import Filter, Proved, at_customer
 from .walk import everything, find
 
 __all__ = [
@@ -232,7 +232,7 @@ def mails_of(connection: Connection, message: int, query: Query, now_us: int) ->
     mails = (
         select(t.mail.c.message, t.mail.c.n, t.mail.c.version)
         .join(t.message, t.message.c.id == t.mail.c.message)
-        .where(t.mail.c.message == message, *f.on_message(frozenset({"mails"})), *f.on_mail)
+        .where(t.mail.c.message == message, *f.on_message(frozenset({Proved.MAILS})), *f.on_mail)
     )
     return [MailRef._make(row) for row in connection.execute(mails.order_by(t.mail.c.n))]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +25,17 @@ from . import tables as t
 from .rows import Rows
 
 Condition = ColumnElement[bool]
+
+
+class Proved(Enum):
+    """What an index can have shown of all its messages, beside single terms."""
+
+    SCOPE = auto()  #: their customers are the viewer's
+    STATUS = auto()  #: a mail of each has a status that matches
+    MAILS = auto()  #: a mail of each matches
+
+
+Proof = Term | Proved
 
 ZERO: ColumnElement[Any] = literal_column("0")  # literal, or SQLite does not see that a partial index serves
 ON_HOLD: ColumnElement[Any] = literal_column("'ONHOLD'")
@@ -185,17 +197,16 @@ class Filter:
             conditions.insert(0, column == ON_HOLD if statuses == ["ONHOLD"] else column.in_(statuses))
         return tuple(conditions)
 
-    def on_message(self, proved: frozenset[str] = frozenset()) -> tuple[Condition, ...]:
-        """What must hold on a message, an EXISTS on its mails among it. `proved` names what an index has shown
-        already: the text of terms, `scope`, `status` and `mails`."""
-        terms = [term for term in self.query.of_level("message") if term.text not in proved]
+    def on_message(self, proved: frozenset[Proof] = frozenset()) -> tuple[Condition, ...]:
+        """What must hold on a message, an EXISTS on its mails among it; not again what an index has `proved`."""
+        terms = [term for term in self.query.of_level("message") if term not in proved]
         terms.sort(key=lambda term: not fields.FIELDS[term.field].indexed)  # what is dear comes last
         conditions = [self.condition(term) for term in terms]
-        if "scope" not in proved and self.customers is not None and ROOT not in self.customers:
+        if Proved.SCOPE not in proved and self.customers is not None and ROOT not in self.customers:
             conditions.insert(0, or_(false(), *map(at_customer, self.customers)))
-        if "status" not in proved and not self.any_status:
+        if Proved.STATUS not in proved and not self.any_status:
             held = [t.message.c[s.lower()] > ZERO for s in sorted(self.query.statuses)]
             conditions.insert(0, or_(false(), *held) if len(held) != 1 else held[0])
-        if "mails" not in proved and self.mail_terms:
+        if Proved.MAILS not in proved and self.mail_terms:
             conditions.append(exists().where(t.mail.c.message == t.message.c.id, *self.on_mail).correlate(t.message))
         return tuple(conditions)
