@@ -135,8 +135,7 @@ def _event(entry: Journal) -> Entry:
 
 
 def body(text: Text) -> list[Entry]:
-    entries = _degraded(text.degraded)
-    entries += [Entry(line) for line in text.text.split("\n")]
+    entries = [*_degraded(text.degraded), Entry(text.text)]  # one: it may have half a million lines
     if text.truncated:
         entries.append(Entry("the rest is not shown; rcqueue show ID --part raw has all of it", style="dim"))
     return entries
