@@ -127,9 +127,9 @@ class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
     ) -> None:
         """Raises ThemeError."""
         self.start, self.network, self.clock = start, network or Network(), clock
-        self._defaults = theme.load(theme.DEFAULT, [theme.packaged()]).variables
-        super().__init__()
         chosen = theme.load(start.theme)
+        self._defaults = chosen.variables  # every theme has the same ones
+        super().__init__()
         self.register_theme(chosen)
         self.theme = chosen.name
         self.state = "starting"  #: what the first line says until there is a queue

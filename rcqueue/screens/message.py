@@ -11,7 +11,8 @@ from textual.screen import Screen
 from rcqueue.widgets import keymap
 from rcqueue.widgets.line import Line
 from rcqueue.widgets.pane import Pane
-from rcqueue.widgets.parts import TABS
+from rcqueue.widgets.parts import RECIPIENTS, TABS, recipients
+from rcqueue.widgets.plain_table import PlainTable
 from rcqueue.widgets.text import age
 
 from . import frame, phrases
@@ -30,7 +31,7 @@ class MessageScreen(Screen[None]):
     CONTEXT = "message"
     BINDINGS: ClassVar[list[BindingType]] = [*keymap.bindings("message")]
     CSS = """
-    MessageScreen Pane { margin-top: 1; }
+    MessageScreen Pane, MessageScreen PlainTable { margin-top: 1; }
     """
     app: RcqueueApp
 
@@ -44,6 +45,7 @@ class MessageScreen(Screen[None]):
         yield Line(id="title")
         yield Line(id="tabs")
         yield Pane()
+        yield PlainTable(RECIPIENTS)
         yield Line(id="banner")
         yield Line(id="flash")
         yield Line(id="footer")
@@ -51,6 +53,7 @@ class MessageScreen(Screen[None]):
     def on_mount(self) -> None:
         self.lines = {line.id: line for line in self.query_children(Line)}
         self.pane = self.query_one(Pane)
+        self.table = self.query_one(PlainTable)
         self.reading = Reading(self.app.clock)
         self.set_interval(1.0, self.changed)
         self._turn()
@@ -66,7 +69,8 @@ class MessageScreen(Screen[None]):
 
     def situation(self) -> keymap.Situation:
         assert self.app.queue.acting is not None
-        return self.app.queue.acting.situation(self.line.row if self.line else None)
+        line = self.painted.row if self.painted is not None else self.line.row if self.line else None
+        return self.app.queue.acting.situation(line)
 
     # -- painting
 
@@ -78,7 +82,11 @@ class MessageScreen(Screen[None]):
             self._read()
         row = line.row
         mine = self.desk.is_mine(row)
-        self.painted = acting.target(line)
+        self.pane.display, self.table.display = not self._unfolded, self._unfolded
+        if self._unfolded and "envelope" in self.reading.parts:
+            envelope = self.reading.parts["envelope"]
+            self.table.show(recipients(envelope, self.desk.whoami.session, self.app.clock()))
+        self.painted = self._one_mail(line) if self._unfolded else acting.target(line)
         width = self.size.width
         self.lines["status"].say(*self.app.queue.status_sides(width))
         state = line.gone or ("on hold" if row.status == "ONHOLD" else row.status)
@@ -94,6 +102,21 @@ class MessageScreen(Screen[None]):
         self.lines["banner"].say(frame.banner(self.desk, acting, self.desk.view, width))
         self.lines["flash"].say(self.app.flash_pieces())
         self.lines["footer"].say(*frame.footer(self.CONTEXT, self.situation(), width))
+
+    @property
+    def _unfolded(self) -> bool:
+        return self.tab == "recipients" and "envelope" not in self.reading.problems
+
+    def _one_mail(self, line: Row) -> Target | None:
+        """Where each recipient has a row, keys act on the mail of that one alone."""
+        envelope = self.reading.parts.get("envelope")
+        mail = next((m for m in envelope.mails if m.id == self.table.key), None) if envelope is not None else None
+        if mail is None:
+            return None
+        fields = {"toEmail": mail.toEmail, "status": mail.status, "claim": mail.claim, "expiry": mail.expiry}
+        row = line.row.model_copy(update=fields | {"matching": 1})
+        fence = mail.claim.fence if mail.claim is not None and self.desk.is_mine(row) else None
+        return Target(mail.id, self.reading.seqs["envelope"], fence, row, listed=False)
 
     def on_resize(self) -> None:
         self.changed()
@@ -136,23 +159,30 @@ class MessageScreen(Screen[None]):
     def do_view_back(self) -> None:
         self.dismiss()
 
+    def _scroll(self, rows: int) -> None:
+        if self._unfolded:
+            self.table.move(rows)
+            self.changed()
+        else:
+            self.pane.scroll(rows)
+
     def do_view_down(self) -> None:
-        self.pane.scroll(1)
+        self._scroll(1)
 
     def do_view_up(self) -> None:
-        self.pane.scroll(-1)
+        self._scroll(-1)
 
     def do_view_page_down(self) -> None:
-        self.pane.scroll(self.pane.size.height - 1)
+        self._scroll(max(1, self.pane.size.height, self.table.room))
 
     def do_view_page_up(self) -> None:
-        self.pane.scroll(1 - self.pane.size.height)
+        self._scroll(-max(1, self.pane.size.height, self.table.room))
 
     def do_view_top(self) -> None:
-        self.pane.scroll(-1_000_000)
+        self._scroll(-1_000_000)
 
     def do_view_bottom(self) -> None:
-        self.pane.scroll(1_000_000)
+        self._scroll(1_000_000)
 
     def do_view_next(self) -> None:
         self._move(1)

@@ -33,6 +33,7 @@ class Reading:
         self.message: str | None = None
         self.parts: dict[str, Any] = {}
         self.problems: dict[str, str] = {}
+        self.seqs: dict[str, int] = {}  #: by part: a sequence that it is at least true at
 
     def turn_to(self, message: str | None) -> bool:
         """Whether that is another message than before; then everything read is forgotten."""
@@ -63,6 +64,8 @@ class Reading:
         for part in sorted(needs - set(self.parts)):
             if message is None:
                 return
+            line = desk.view.index.get(message)
+            self.seqs[part] = line.seq if line is not None else 0
             try:
                 if part == "summary":
                     got: object = await desk.api.summary(message, desk.query.text)
@@ -96,8 +99,6 @@ class Reading:
             return parts.receipt(receipt, now)
         if tab == "history" and "history" in self.parts:
             return parts.history(self.parts["history"])
-        if tab == "recipients" and "envelope" in self.parts:
-            return parts.recipients(self.parts["envelope"], now)
         return [Entry("...", style="dim")]
 
 

@@ -6,6 +6,8 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from .columns import SOON
+from .line import Piece
 from .pane import NAME, Entry
 from .text import age, moment, plural, size
 
@@ -155,18 +157,25 @@ def body_closed(row: Row) -> list[Entry]:
     ]
 
 
-def recipients(envelope: Envelope, now: datetime) -> list[Entry]:
-    entries = [
-        Entry(
-            line.reply,
-            columns=(
-                (line.toEmail, 34),
-                (line.status, 9),
-                (age((line.expiry - now).total_seconds()) if line.expiry and line.status == "ONHOLD" else "", 4),
-                (line.claim.who if line.claim else "", 10),
-            ),
-            style="dim" if line.status != "ONHOLD" else "",
-        )
-        for line in envelope.mails
-    ]
-    return entries + ([Entry(f"and {envelope.more:,} more", style="dim")] if envelope.more else [])
+RECIPIENTS = ("TO", "STATUS", "EXP", "WHO", "REPLY")
+
+
+def recipients(envelope: Envelope, session: str, now: datetime) -> list[tuple[str, list[Piece]]]:
+    """A row a mail, with its id."""
+    rows = []
+    for mail in envelope.mails:
+        held = mail.status == "ONHOLD"
+        mine = mail.claim is not None and mail.claim.session == session
+        style = "" if held and (mail.claim is None or mine) else "dim"
+        left = (mail.expiry - now).total_seconds() if mail.expiry is not None and held else None
+        cells: list[Piece] = [
+            (mail.toEmail, style),
+            ("on hold" if held else mail.status, "warn" if mail.status == "UNCERTAIN" else style),
+            ("" if left is None else age(left), "warn" if left is not None and left < SOON else style),
+            (mail.claim.who if mail.claim is not None else "", "mine" if mine else style),
+            (mail.reply, style),
+        ]
+        rows.append((mail.id, cells))
+    if envelope.more:
+        rows.append(("", [(f"and {envelope.more:,} more", "dim"), *[("", "")] * 4]))
+    return rows

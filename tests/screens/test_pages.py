@@ -6,6 +6,7 @@ from typing import Any
 
 from rcqueue.app import RcqueueApp, Start
 from rcqueue.model.actions import ACTIONS
+from rcqueue.model.ids import encode_mail
 from rcqueue.model.mail import Status
 from rcqueue.screens.people import role_at, role_check
 from rcqueue.widgets import keymap
@@ -47,6 +48,22 @@ async def test_acts_on_the_mail_that_is_open() -> None:
         await t.press("R")
         await t.until(lambda: len(t.calls("act")) == 2)
         await t.until(lambda: "on hold" in t.shown[1])
+
+
+async def test_each_recipient_has_a_row_and_keys_act_on_that_mail_alone() -> None:
+    async with terminal(queue()) as t:
+        message = t.store.messages[newest(t, 1)]
+        await t.press("j", "e")
+        await t.shows("r9@acme.example")
+        await t.press("j", "j", "d")
+        await t.until(lambda: t.calls("act"))
+        _, id, verb, body = t.calls("act")[0]
+        assert (id, verb, body.query) == (encode_mail(message.number, 2), "delete", None)
+        await t.until(lambda: next(line for line in t.shown if "r2@" in line).split()[1] == "DELETED")
+        assert [m.status for m in message.mails[1:4]] == ["ONHOLD", "DELETED", "ONHOLD"]
+        await t.until(lambda: " R restore" in t.shown[-1])
+        await t.press("j")
+        await t.until(lambda: " r release" in t.shown[-1])
 
 
 async def test_the_body_opens_by_its_key_and_closes_with_the_mail() -> None:

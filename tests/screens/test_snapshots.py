@@ -90,6 +90,7 @@ def test_queue(snap_compare: Compare, size: tuple[int, int], theme: str) -> None
             "mail.release", "bob", t.store.messages[sorted(t.store.messages)[-7]], [0], status=Status.RELEASING
         )
         await t.shows("bob released it")
+        await t.shows("3,311 held")
         await t.press("j", "v", "v", "k")
         await t.shows("bob reads scan@copier.example")
         t.app.desk.rates = type("Rates", (), {"per_minute": lambda *_: (41, 38), "count": lambda *_: None})()
@@ -106,6 +107,7 @@ def test_queue_with_new_mail(snap_compare: Compare, size: tuple[int, int]) -> No
         for n in range(3):
             t.store.hold(f"new{n}@x.example", ["a@acme.example"], "new")
         await t.shows("^ 3 new above (g)")
+        await t.shows("3,315 held")
 
     look(snap_compare, size, steps)
 
