@@ -12,7 +12,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -92,6 +92,15 @@ def _address(value: Any) -> Address:
     return Address(found["v6"] or found["host"], int(found["port"]))
 
 
+def _endpoint(value: Any) -> Address | Path:
+    if isinstance(value, Path) or (isinstance(value, str) and value.startswith(("/", "unix:"))):
+        return Path(str(value).removeprefix("unix:"))
+    try:
+        return _address(value)
+    except ValueError:
+        raise ValueError('HOST:PORT or the path of a unix socket was expected, such as "unix:/run/x.sock"') from None
+
+
 def ascii_domain(domain: str) -> str:
     """A domain as it is compared: lower case, in its ASCII form where it has one, without the root's dot."""
     domain = domain.lower().removesuffix(".")
@@ -126,11 +135,22 @@ def longest_match(table: Mapping[str, T], recipient: str) -> T | None:
     return None
 
 
+def _network(value: Any) -> Any:
+    try:
+        return ipaddress.ip_network(value)
+    except ValueError as error:
+        raise ValueError(
+            f'an address or a network was expected, such as "127.0.0.1" or "192.0.2.0/24" ({error})'
+        ) from None
+
+
 # NoDecode: a value from the environment is written as in the file, not as JSON.
 Listen = Annotated[Address, NoDecode, BeforeValidator(_address)]
+Endpoint = Annotated[Address | Path, NoDecode, BeforeValidator(_endpoint)]
 Microseconds = Annotated[int, BeforeValidator(_duration)]
 Bytes = Annotated[int, BeforeValidator(_size)]
 Domain = Annotated[str, AfterValidator(_domain)]
+Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_network)]
 
 
 # -- the tables of the file -------------------------------------------------------------------------------------------
@@ -155,10 +175,25 @@ class Http(_Table):
 
 
 class Smtp(_Table):
+    """SMTP in; all but `listen` holds for the other ways in that speak SMTP too."""
+
     listen: Listen = Address("127.0.0.1", 10025)
     size_limit: Bytes = 50 << 20
     recipient_limit: int = Field(default=1000, ge=100, le=32_000)  #: of one transaction; RFC 5321 asks for 100
     timeout: Microseconds = 300 * SECOND  #: a connection on which nothing comes is ended
+    trusted: tuple[Network, ...] = ()  #: hosts that may say which client they have a mail from (XFORWARD, XCLIENT)
+    cert: Path | None = None  #: for STARTTLS
+    key: Path | None = None
+
+    @model_validator(mode="after")
+    def _both(self) -> Smtp:
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("cert and key go together: both were expected, or neither")
+        return self
+
+
+class Lmtp(_Table):
+    listen: Listen
 
 
 class NextHop(_Table):
@@ -194,6 +229,34 @@ class Customer(_Table):
     claim_locks_body: bool = False
 
 
+class ScannerAt(_Table):
+    """A scanner: where it is, and how much of it a mail may take."""
+
+    type: Literal["spamassassin", "clamav", "sophos-sssp", "sophos-icap", "rspamd"]
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")  #: as the policy names it; its type
+    address: Endpoint
+    timeout: Microseconds = 30 * SECOND  #: for one mail
+    size_limit: Bytes = 25 << 20  #: of one mail; a larger one is not scanned, and the policy's `too_large` is done
+    pool: int = Field(default=4, ge=1, le=100)  #: mails at once
+    away: Literal["hold", "tag", "defer"] = "hold"  #: done when it gives no answer and the policy does not say
+    service: str = Field(default="avscan", pattern=r"^[A-Za-z0-9._/?=&-]+$")  #: sophos-icap: what RESPMOD asks for
+    controller: Listen | None = None  #: rspamd: where it learns
+    password_file: Path | None = None  #: rspamd: of the controller
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_by_its_type(cls, given: Any) -> Any:
+        return {"name": given["type"], **given} if isinstance(given, dict) and "type" in given else given
+
+    @model_validator(mode="after")
+    def _fits_its_type(self) -> ScannerAt:
+        if self.type == "rspamd" and isinstance(self.address, Path):
+            raise ValueError("address: HOST:PORT was expected, rspamd answers over HTTP")
+        if self.type != "rspamd" and (self.controller or self.password_file):
+            raise ValueError("controller and password_file are of rspamd alone; neither was expected")
+        return self
+
+
 class Config(BaseSettings):
     """All of it, checked: by `load`, or by keywords alone."""
 
@@ -202,10 +265,20 @@ class Config(BaseSettings):
     data_dir: Path
     http: Http = Http()
     smtp: Smtp = Smtp()
+    lmtp: Lmtp | None = None
     next_hop: NextHop = NextHop()
     database: DatabaseAt = DatabaseAt()
     hold: HoldTerms = HoldTerms()
     customer: tuple[Customer, ...] = ()
+    scanner: tuple[ScannerAt, ...] = ()
+    policy: Path | None = None  #: a file of TOML; without one the scanners' own measures hold
+
+    @model_validator(mode="after")
+    def _each_scanner_once(self) -> Config:
+        names = [scanner.name for scanner in self.scanner]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"scanner: name {twice!r} is given twice, once was expected")
+        return self
 
     @model_validator(mode="after")
     def _each_customer_once(self) -> Config:
@@ -258,8 +331,8 @@ def load(file: Path) -> Config:
     if config is not None:
         config = _resolved(config, file.absolute().parent)
         mistakes += [
-            f"{file}: http.{key}: no such file: {path}"
-            for key, path in (("cert", config.http.cert), ("key", config.http.key))
+            f"{file}: {key}: no such file: {path}"
+            for key, path in _files(config)
             if path is not None and not path.is_file()
         ]
     if mistakes or config is None:
@@ -268,10 +341,29 @@ def load(file: Path) -> Config:
 
 
 def _resolved(config: Config, folder: Path) -> Config:
-    http = config.http.model_copy(
-        update={k: folder / p for k, p in (("cert", config.http.cert), ("key", config.http.key)) if p is not None}
+    http, smtp = (
+        table.model_copy(update={k: folder / p for k in ("cert", "key") if (p := getattr(table, k)) is not None})
+        for table in (config.http, config.smtp)
     )
-    return config.model_copy(update={"data_dir": folder / config.data_dir, "http": http})
+    scanner = tuple(
+        s.model_copy(update={"password_file": folder / s.password_file}) if s.password_file else s
+        for s in config.scanner
+    )
+    policy = config.policy and folder / config.policy
+    return config.model_copy(
+        update={"data_dir": folder / config.data_dir, "http": http, "smtp": smtp, "scanner": scanner, "policy": policy}
+    )
+
+
+def _files(config: Config) -> Iterable[tuple[str, Path | None]]:
+    """What has to be there, by its key."""
+    yield "http.cert", config.http.cert
+    yield "http.key", config.http.key
+    yield "smtp.cert", config.smtp.cert
+    yield "smtp.key", config.smtp.key
+    yield "policy", config.policy
+    for number, scanner in enumerate(config.scanner, 1):
+        yield f"scanner.{number}.password_file", scanner.password_file
 
 
 def _unknown_variables(environ: Iterable[str]) -> list[str]:
@@ -311,9 +403,11 @@ def _table_at(keys: tuple[int | str, ...]) -> type[BaseModel]:
     tables: dict[Any, type[BaseModel]] = {
         "http": Http,
         "smtp": Smtp,
+        "lmtp": Lmtp,
         "next_hop": NextHop,
         "database": DatabaseAt,
         "hold": HoldTerms,
         "customer": Customer,
+        "scanner": ScannerAt,
     }
     return tables[keys[0]] if len(keys) > 1 else Config

@@ -16,4 +16,5 @@ DEPTH = 50  #: multiparts within multiparts
 PARTS = 1_000  #: parts of a message
 TEXT = 1024 * 1024  #: characters of text for the body pane, and bytes of HTML that it is made from
 FILE_NAME = 255  #: characters kept of an attachment's name
+HEAD = 16  #: bytes kept of how an attachment begins
 REASON = 300  #: characters kept of the reasons why a message is degraded

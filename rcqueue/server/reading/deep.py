@@ -32,6 +32,8 @@ class Deep(Wire):
     source: str = ""  #: "text/plain" or "text/html": what `text` was made from; "" without any
     truncated: bool = False
     attachments: list[Attachment] = []
+    heads: list[str] = []  #: the first bytes of each attachment in hexadecimal, for rules about them; shown to nobody
+    unread: bool = True  #: there may be attachments beyond those listed
     headers_all: list[tuple[str, str]] = []  #: every field in order, decoded
     degraded: str | None = None  #: what could not be read, part by part, or None: in our words, it quotes nothing
 
@@ -44,12 +46,14 @@ def read_deep(raw: bytes) -> Deep:
 
     texts: list[tuple[Part, str]] = []
     attachments: list[Attachment] = []
+    heads: list[str] = []
     truncated = False
     for part in leaves:
         data, trouble = _content(raw[part.start : part.end], part.encoding)
         if part.attached or part.media_type not in _TEXT_TYPES:
             digest = sha256(data).hexdigest()
             attachments.append(Attachment(name=part.name, type=part.media_type, size=len(data), sha256=digest))
+            heads.append(data[: caps.HEAD].hex())
         else:
             text, cut_off, undecoded = _text(data, part)
             trouble = trouble or undecoded
@@ -65,6 +69,8 @@ def read_deep(raw: bytes) -> Deep:
         source=shown[0][0].media_type if shown else "",
         truncated=truncated or len(text) > caps.TEXT,
         attachments=attachments,
+        heads=heads,
+        unread=bool(structure),
         headers_all=headers,
         degraded="; ".join(dict.fromkeys(troubles))[: caps.REASON] or None,
     )

@@ -1,0 +1,81 @@
+"""What a scanner says of a message, and what the policy makes of it, as they cross the wire."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from .mail import RuleHit, Time, VerdictKind, Wire
+
+
+class Action(StrEnum):
+    """What the policy does with a mail as it arrives, from the mildest to the strongest."""
+
+    PASS = "PASS"  # noqa: S105
+    TAG = "TAG"
+    DEFER = "DEFER"  #: refused for now: whoever sends it tries again
+    HOLD = "HOLD"
+    REJECT = "REJECT"
+
+
+class ScanResult(Wire):
+    """What one scanner found. With `error` or `skipped` it has found nothing, which is not: clean."""
+
+    scanner: str
+    kind: VerdictKind | None = None  #: None: clean, by the scanner's own measure
+    score: float | None = None
+    required: float | None = None  #: the score from which the scanner itself calls it spam
+    rules: list[RuleHit] = []
+    threats: list[str] = []  #: names of what was found
+    members: list[str] = []  #: of class `attachments`: what is in the archives, where the scanner lists them
+    reason: str = ""  #: of class `rules`
+    seconds: float = 0.0
+    error: str | None = None  #: why there is no answer, in our words; it quotes nothing
+    skipped: str | None = None  #: why it was not asked, such as its size limit
+    version: str = ""
+
+
+class Found(Wire):
+    """An attachment that a rule of the policy is about. Of class `attachments`."""
+
+    name: str
+    rule: str  #: the rule as it stands in the policy
+    action: str  #: block, isolate or strip
+
+
+class RecipientDecision(Wire):
+    """What the policy does with one recipient's mail, and why."""
+
+    recipient: str
+    action: Action
+    kind: VerdictKind | None = None
+    score: float | None = None
+    required: float | None = None
+    rules: list[RuleHit] = []
+    reason: str = ""
+    headers: list[tuple[str, str]] = []  #: fields that a tagged mail gets
+    attachments: list[Found] | None = None
+    policy: str = ""  #: where in the policy this came from: "default", or the domain
+
+
+class Scanned(Wire):
+    """The answer of `POST /api/v1/scan`."""
+
+    results: list[ScanResult]
+
+
+class PolicyTested(Wire):
+    """The answer of `POST /api/v1/policy/test`."""
+
+    results: list[ScanResult]
+    decisions: list[RecipientDecision]
+
+
+class ScannerHealth(Wire):
+    """How a scanner does. `since`: since when it is up, or down; None before it was first asked."""
+
+    name: str
+    up: bool | None = None
+    since: Time | None = None
+    error: str | None = None
+    version: str = ""
+    signatures_at: Time | None = None  #: when its signatures were made, where it says so
