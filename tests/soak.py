@@ -43,9 +43,9 @@ def sample(demo: DemoServer) -> dict[str, float]:
 def verify(folder: Path) -> str | None:
     """What is wrong with the journal, or None."""
     with sqlite3.connect(folder / "data" / "queue.db") as connection:
-        rows = connection.execute("SELECT seq, leaf, hash, salt, personal FROM entry ORDER BY seq")
-        names = ("seq", "leaf", "hash", "salt", "personal")
-        return first_fault(SimpleNamespace(**dict(zip(names, row, strict=True))) for row in rows)
+        connection.row_factory = sqlite3.Row
+        rows = connection.execute("SELECT * FROM entry ORDER BY seq")
+        return first_fault(SimpleNamespace(**dict(row)) for row in rows)
 
 
 def main() -> int:

@@ -39,6 +39,8 @@ class Naive(World):
             return No("unauthorized")
         if self.silly(verb, body):
             return No("bad-request")
+        if body.as_of is not None and body.as_of > self.seq:
+            return No("changed")
         if verb in ("claim", "takeover") and who.kind == "terminal":
             who.lease = max(who.lease, self.now + LEASE)
         results: list[Any] = []

@@ -204,7 +204,7 @@ class Workplace(RuleBasedStateMachine):
         seen = (None, self.world.seq, self.world.seq, mails[(n or 0) % len(mails)].version - 1)[how % 4]
         fence = (None, max(mine, default=None), self.world.seq, id & 63)[how // 4 % 4] if how // 64 == 0 else None
         return Body(
-            as_of=seen,
+            as_of=self.world.seq + 1 if how == 63 else seen,
             fence=fence,
             reason="" if how % 32 == 31 else "because",
             query=list(naive.FILTERS)[how // 4 % 6] if n is None and how // 64 == 1 else None,

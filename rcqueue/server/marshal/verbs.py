@@ -272,6 +272,8 @@ class Act:
         if who is None:
             raise unauthorized()
         check_body(self.verb, self.body, now)
+        if self.body.as_of is not None and self.body.as_of >= seq:
+            raise Refusal("changed", f"there is no entry {self.body.as_of} yet: it was seen in another journal")
         answer = ActAnswer(seq=seq - 1, done=0, results=[])
         decision = Decision()
         if self.verb in _GRANTS:
