@@ -130,8 +130,11 @@ class Receipt(Wire):
     at: Time
     client: str = ""  #: address of the SMTP client
     port: int = 0
+    name: str = ""  #: host name of the client, as the mail server that forwarded the mail knows it
     helo: str = ""
     protocol: str = ""  #: SMTP, ESMTP, ESMTPS, LMTP, import
+    ident: str = ""  #: queue id of the mail server that forwarded the mail
+    forwarded_by: str = ""  #: address of that server, which said who the client is; "": the client came itself
     tls: str = ""  #: version and cipher, "" without
     smtputf8: bool = False
     body_8bit: bool = False

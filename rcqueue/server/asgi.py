@@ -20,7 +20,7 @@ from rcqueue.server.hub import Hub
 from rcqueue.server.identity.sessions import Identity
 from rcqueue.server.intake.files import Importer
 from rcqueue.server.intake.hold import Intake
-from rcqueue.server.intake.smtp import SmtpIntake
+from rcqueue.server.intake.smtp import LmtpIntake, SmtpIntake
 from rcqueue.server.marshal import Marshal, Terms
 from rcqueue.server.marshal.clockwork import Clockwork
 from rcqueue.server.marshal.customers import SetCustomers
@@ -113,6 +113,10 @@ class Server:
         self.smtp = SmtpIntake(intake, config.smtp)
         await self.smtp.start()
         stack.push_async_callback(self.smtp.stop)
+        if config.lmtp is not None:
+            lmtp = LmtpIntake(intake, config.smtp, config.lmtp.listen)
+            await lmtp.start()
+            stack.push_async_callback(lmtp.stop)
         await stack.enter_async_context(self._http(build_app(parts)))
 
     def _committed(self, seq: int) -> None:

@@ -16,7 +16,7 @@ import asyncio
 import collections
 import logging
 import tempfile
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
@@ -52,6 +52,7 @@ class ChunkedSMTP(SMTP):
         # The base has one table for all connections, emptied by each new one and widened by each EHLO.
         self.command_size_limits: dict[str, int] = collections.defaultdict(lambda: self.command_size_limit)
         super().__init__(handler, **options)
+        self.tls = ""  #: version and cipher, once STARTTLS is done
 
     async def smtp_DATA(self, arg: str | None) -> None:
         if await self.check_helo_needed() or await self.check_auth_needed("DATA"):
@@ -68,12 +69,22 @@ class ChunkedSMTP(SMTP):
         try:
             data = await self._read_data()
             if data is None:
-                answer = f"552 5.3.4 Error: message is larger than {self.data_size_limit} bytes"
+                answer = self.same(envelope, f"552 5.3.4 Error: message is larger than {self.data_size_limit} bytes")
             else:
-                answer = await self.event_handler.handle_DATA_bytes(self, session, envelope, data)
+                answer = await self._handled(session, envelope, data)
         finally:
             self.envelope = self._create_envelope()
         await self.push(answer)
+
+    async def _handled(self, session: Session, envelope: Envelope, data: bytes) -> str:
+        try:
+            return str(await self.event_handler.handle_DATA_bytes(self, session, envelope, data))
+        except Exception as error:
+            return self.same(envelope, await self.handle_exception(error))
+
+    def same(self, envelope: Envelope, answer: str) -> str:
+        """`answer` as the answer to a whole mail. (LMTP: once for each recipient.)"""
+        return answer
 
     async def _read_data(self) -> bytes | None:
         """The content up to end of data, or None if it is larger than the limit (all of it is read all the same)."""
@@ -105,6 +116,30 @@ class ChunkedSMTP(SMTP):
         data = unstuff(stuffed)
         return None if limit and len(data) > limit else data
 
+    async def smtp_STARTTLS(self, arg: str | None) -> None:
+        # The base makes asyncio's TLS protocol itself, which another event loop's transport does not take.
+        if arg or self.tls_context is None or self._tls_protocol is not None:
+            await self.push("501 5.5.4 Syntax: STARTTLS" if arg else "454 4.7.0 Error: TLS is not to be had here")
+            return
+        transport = cast(asyncio.Transport, self.transport)
+        assert self.session is not None
+        # What came in clear text after the command is thrown away (RFC 3207, 6), and what comes now waits for TLS.
+        transport.pause_reading()
+        self._reader._buffer.clear()  # type: ignore[attr-defined]
+        await self.push("220 2.0.0 Ready to start TLS")
+        try:
+            secure = await self.loop.start_tls(transport, self, self.tls_context, server_side=True)
+        except OSError as error:
+            raise asyncio.IncompleteReadError(b"", None) from error
+        assert secure is not None
+        self._tls_protocol = secure  # type: ignore[assignment]
+        self.transport = self._writer._transport = self._reader._transport = secure  # type: ignore[attr-defined]
+        peer, tls = self.session.peer, secure.get_extra_info("ssl_object")
+        self.tls = f"{tls.version()} {tls.cipher()[0]}"
+        self.session = self._create_session()
+        self.session.peer, self.session.ssl = peer, {"ssl_object": tls}
+        self.envelope = self._create_envelope()
+
     def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
         # The standard library's parser raises all sorts at hostile addresses (IndexError, RecursionError ...).
         try:
@@ -132,6 +167,27 @@ class ChunkedSMTP(SMTP):
         # The base would answer 500, which loses the mail, with the exception's text.
         log.error("SMTP session failed", exc_info=error)
         return "451 4.3.0 Error: not taken, try again later"
+
+
+class ChunkedLMTP(ChunkedSMTP):
+    """The same for LMTP (RFC 2033): LHLO is the greeting, and a mail is answered once for each recipient taken.
+
+    The handler's answer to a mail is then as many lines, in the order of the recipients, with CRLF between them.
+    """
+
+    async def smtp_LHLO(self, arg: str | None) -> None:
+        await super().smtp_EHLO(arg)
+
+    async def smtp_EHLO(self, arg: str | None) -> None:
+        await self.push("500 5.5.1 Error: this is LMTP, LHLO was expected")
+
+    smtp_HELO = smtp_EHLO
+
+    async def check_helo_needed(self, helo: str = "LHLO") -> bool:
+        return bool(await super().check_helo_needed(helo))
+
+    def same(self, envelope: Envelope, answer: str) -> str:
+        return "\r\n".join([answer] * len(envelope.rcpt_tos))
 
 
 def unstuff(stuffed: bytes) -> bytes:

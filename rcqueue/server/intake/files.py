@@ -40,7 +40,7 @@ class Importer:
         marshal = self._intake.marshal
         receipt = Receipt(at=from_us(marshal.clock.now()), protocol="import")
         arrivals = await self._intake.arrivals(
-            sender, recipients, raw, receipt, account=who.account, session=who.session
+            sender, recipients, raw, receipt, origin="import", account=who.account, session=who.session
         )
         ids = await marshal.do_once(who, once, Import(arrivals, marshal.terms.expiry, who.session))
         return [encode_message(message) for message in ids]

@@ -36,8 +36,12 @@ class Intake:
     def busy(self) -> bool:
         return self.marshal.writer.waiting > self._max_waiting or self._bytes > self._max_bytes
 
-    async def hold(self, sender: str, recipients: Sequence[str], raw: bytes, receipt: Receipt) -> list[int]:
+    async def hold(
+        self, sender: str, recipients: Sequence[str], raw: bytes, receipt: Receipt, *, origin: str
+    ) -> list[int]:
         """Holds what one transaction brought: a message for each customer among its recipients; their ids.
+
+        `origin` is the way in ("smtp", "lmtp", "milter" ...); where the original still waits, also which it is.
 
         Durable when this returns. Never refuses a mail for what it holds. Raises Busy; Stopped while shutting down.
         """
@@ -45,7 +49,7 @@ class Intake:
             raise Busy
         self._bytes += len(raw)
         try:
-            return await self.marshal.hold(await self.arrivals(sender, recipients, raw, receipt))
+            return await self.marshal.hold(await self.arrivals(sender, recipients, raw, receipt, origin=origin))
         finally:
             self._bytes -= len(raw)
 
@@ -56,6 +60,7 @@ class Intake:
         raw: bytes,
         receipt: Receipt,
         *,
+        origin: str,
         account: int | None = None,
         session: int | None = None,
     ) -> list[Arrival]:
@@ -74,6 +79,7 @@ class Intake:
                 raw,
                 read,
                 receipt.model_copy(update={**seen, "recipients": list(theirs)}),
+                origin=origin,
                 account=account,
                 session=session,
             )

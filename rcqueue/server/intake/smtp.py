@@ -1,21 +1,22 @@
-"""Mail comes in over SMTP: no 250 before the bytes are durable, stored as they were sent, no field added."""
+"""Mail comes in over SMTP and LMTP: no 250 before the bytes are durable, stored as they were sent, no field added."""
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
-import re
 import socket
-from typing import Any, cast
+import ssl
 
 from aiosmtpd.smtp import Envelope, Session
 
 from rcqueue.model.ids import encode_message
 from rcqueue.model.mail import Receipt, from_us
-from rcqueue.server.config import SECOND, Smtp
-from rcqueue.server.smtp_data import ChunkedSMTP
+from rcqueue.server.config import SECOND, Address, Smtp
 from rcqueue.server.store.writer import Stopped
 
+from .connection import Connection, LmtpConnection
+from .forwarded import ATTRIBUTES
 from .hold import CONTROL, Busy, Intake
 
 log = logging.getLogger(__name__)
@@ -29,15 +30,23 @@ _STOPPING = "421 4.3.2 Error: the server is shutting down, try again later"
 class SmtpIntake:
     """An SMTP server; `port` is the one it listens on. Raises OSError from `start` when it cannot."""
 
-    def __init__(self, intake: Intake, config: Smtp) -> None:
-        self._intake, self._config = intake, config
+    origin = "smtp"
+    protocol = Connection
+
+    def __init__(self, intake: Intake, config: Smtp, listen: Address | None = None) -> None:
+        """`listen` where it is not `config.listen`."""
+        self._intake, self._config, self._listen = intake, config, listen or config.listen
         self._hostname = socket.gethostname()
-        self._connections: set[_Connection] = set()
+        self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._stopping = False
+        self._tls: ssl.SSLContext | None = None
+        if config.cert is not None:
+            self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            self._tls.load_cert_chain(config.cert, config.key)
 
     async def start(self) -> None:
-        loop, at = asyncio.get_running_loop(), self._config.listen
+        loop, at = asyncio.get_running_loop(), self._listen
         self._server = await loop.create_server(self._connection, at.host, at.port, reuse_address=True)
 
     @property
@@ -63,27 +72,41 @@ class SmtpIntake:
         await self._server.wait_closed()
         self._server = None
 
-    def _connection(self) -> _Connection:
-        return _Connection(
+    def _connection(self) -> Connection:
+        return self.protocol(
             self,
             self._connections,
+            self._intake.marshal.clock.now,
+            self.trusts,
             hostname=self._hostname,
             ident="rcqueue",
             enable_SMTPUTF8=True,
             data_size_limit=self._config.size_limit,
             timeout=self._config.timeout / SECOND,
+            tls_context=self._tls,
         )
+
+    def trusts(self, address: str) -> bool:
+        """Whether the host at this address may say for which client it sends."""
+        try:
+            client = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(client in network for network in self._config.trusted)
 
     # The hooks of aiosmtpd, called by name.
 
     async def handle_EHLO(
-        self, server: _Connection, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+        self, server: Connection, session: Session, envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
         session.host_name = hostname
-        return [*responses[:-1], "250-PIPELINING", responses[-1]]
+        more = ["250-PIPELINING"]
+        if self.trusts(server.client.address):
+            more += [f"250-{command} {' '.join(names)}" for command, names in ATTRIBUTES.items()]
+        return [*responses[:-1], *more, responses[-1]]
 
     async def handle_MAIL(
-        self, server: _Connection, session: Session, envelope: Envelope, address: str, options: list[str]
+        self, server: Connection, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         if self._stopping:
             return _STOPPING
@@ -94,7 +117,7 @@ class SmtpIntake:
         return "250 2.1.0 Ok"
 
     async def handle_RCPT(
-        self, server: _Connection, session: Session, envelope: Envelope, address: str, options: list[str]
+        self, server: Connection, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         if address == "<>":
             return "553 5.1.3 Error: a recipient was expected"
@@ -103,24 +126,34 @@ class SmtpIntake:
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 Ok"
 
-    async def handle_DATA_bytes(self, server: _Connection, session: Session, envelope: Envelope, data: bytes) -> str:
+    async def handle_DATA_bytes(self, server: Connection, session: Session, envelope: Envelope, data: bytes) -> str:
         sender = "" if envelope.mail_from == "<>" else envelope.mail_from or ""
+        receipt = self._receipt(server, session, envelope)
         try:
-            ids = await self._intake.hold(sender, envelope.rcpt_tos, data, self._receipt(server, session, envelope))
+            answer = await self.take(sender, envelope.rcpt_tos, data, receipt)
         except Busy:
-            return _BUSY
+            answer = _BUSY
         except Stopped:
-            return "451 4.3.2 Error: the server is shutting down, try again later"
+            answer = "451 4.3.2 Error: the server is shutting down, try again later"
+        return server.same(envelope, answer)
+
+    async def take(self, sender: str, recipients: list[str], data: bytes, receipt: Receipt) -> str:
+        """Answers for a whole mail, as one reply."""
+        ids = await self._intake.hold(sender, recipients, data, receipt, origin=self.origin)
         return f"250 2.0.0 Held as {', '.join(map(encode_message, ids))}"
 
-    def _receipt(self, server: _Connection, session: Session, envelope: Envelope) -> Receipt:
-        peer: Any = session.peer or ("", 0)
+    def _receipt(self, server: Connection, session: Session, envelope: Envelope) -> Receipt:
+        client, via = server.client, server.forwarded()
         return Receipt(
             at=from_us(self._intake.marshal.clock.now()),
-            client=peer[0],
-            port=peer[1],
-            helo=CONTROL.sub("\ufffd", session.host_name or ""),
-            protocol="ESMTP" if session.extended_smtp else "SMTP",
+            client=(via or client).address,
+            port=(via or client).port,
+            name=(via or client).name,
+            helo=via.helo if via else client.helo or CONTROL.sub("\ufffd", session.host_name or ""),
+            protocol=via.protocol if via else client.protocol or server.spoken(),
+            tls=server.tls,
+            ident=(via or client).ident,
+            forwarded_by=client.address if via else server.peer if client.address != server.peer else "",
             smtputf8=envelope.smtp_utf8,
             body_8bit="BODY=8BITMIME" in envelope.mail_options,
             connected_at=from_us(server.connected_at),
@@ -128,54 +161,8 @@ class SmtpIntake:
         )
 
 
-# An address as the client wrote it, which is how the next hop will hear it: aiosmtpd's parser would write it anew.
-_ADDRESS = re.compile(r'\s*(?:<((?:"(?:[^"\\]|\\.)*"|[^<>"])*)>|([^\s<>]+))\s*(.*)')
-_ROUTE = re.compile(r"@[^:<>\"]*:")
+class LmtpIntake(SmtpIntake):
+    """The same over LMTP: each recipient is answered for itself."""
 
-
-class _Connection(ChunkedSMTP):
-    def __init__(self, handler: SmtpIntake, all_of_them: set[_Connection], **options: Any) -> None:
-        super().__init__(handler, **options)
-        self._now = handler._intake.marshal.clock.now
-        self._all = all_of_them
-        self.connected_at = self.data_at = 0
-
-    @property
-    def in_transaction(self) -> bool:
-        return self.envelope is not None and bool(self.envelope.mail_from)
-
-    def end(self, reply: str) -> None:
-        """Says a last word and closes, once what was written has gone out."""
-        if self.transport is not None and not self.transport.is_closing():
-            self._writer.write(reply.encode("ascii") + b"\r\n")
-            self.transport.close()
-
-    def cut(self) -> None:
-        if self.transport is not None:
-            cast(asyncio.Transport, self.transport).abort()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.connected_at = self._now()
-        super().connection_made(transport)
-        self._all.add(self)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._all.discard(self)
-        super().connection_lost(error)
-
-    def _timeout_cb(self) -> None:
-        self.end("421 4.4.2 Error: nothing came for too long")
-
-    async def smtp_DATA(self, arg: str | None) -> None:
-        self.data_at = self._now()
-        await super().smtp_DATA(arg)
-
-    async def smtp_VRFY(self, arg: str | None) -> None:
-        await self.push("252 2.5.2 Cannot verify anyone; send the mail and see")
-
-    def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
-        found = _ADDRESS.fullmatch(arg)
-        if found is None or CONTROL.search(arg):
-            return None, None
-        address = _ROUTE.sub("", found[1], count=1) if (found[1] or "").startswith("@") else found[1] or found[2]
-        return address or "<>", found[3]
+    origin = "lmtp"
+    protocol = LmtpConnection
