@@ -66,10 +66,8 @@ class AttachmentRule(BaseModel):
 
     @cached_property
     def _patterns(self) -> tuple[re.Pattern[str] | None, ...]:
-        return tuple(
-            None if text is None else re.compile(translate(text.lower()))
-            for text in (self.name, self.type, self.member)
-        )
+        of = (self.name, self.type, self.member)
+        return tuple(None if text is None else re.compile(translate(text.lower())) for text in of)
 
     def fits(self, part: Part) -> bool:
         name, type_, _ = self._patterns

@@ -18,7 +18,17 @@ from rcqueue.server.config import ScannerAt
 
 from .pool import Connection, Crowded, Pool
 
-__all__ = ["Adapter", "Learn", "NotLearned", "ScanEnvelope", "ScanResult", "Scanner", "Trouble", "spam_kind"]
+__all__ = [
+    "Adapter",
+    "Learn",
+    "NotLearned",
+    "OverLimit",
+    "ScanEnvelope",
+    "ScanResult",
+    "Scanner",
+    "Trouble",
+    "spam_kind",
+]
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -38,6 +48,10 @@ class ScanEnvelope:
 
 class Trouble(Exception):
     """What a scanner did wrong, in our words: it quotes nothing of what came."""
+
+
+class OverLimit(Exception):
+    """The scanner is well, and takes no mail as large as this."""
 
 
 class NotLearned(Exception):
@@ -128,10 +142,13 @@ class Adapter(abc.ABC):
     async def scan(self, raw: bytes, envelope: ScanEnvelope) -> ScanResult:
         """Never raises: what goes wrong is the result's `error`."""
         if len(raw) > self.at.size_limit:
-            limit = f"{len(raw)} bytes, over its limit of {self.at.size_limit}"
-            return ScanResult(scanner=self.name, skipped=limit, version=self.version)
+            over = f"{len(raw)} bytes, over size_limit, {self.at.size_limit}"
+            return ScanResult(scanner=self.name, skipped=over, version=self.version)
         began = time.perf_counter()
-        result, error = await self._guarded(self._scan(raw, envelope))
+        try:
+            result, error = await self._guarded(self._scan(raw, envelope))
+        except OverLimit as limit:
+            result, error = ScanResult(scanner=self.name, skipped=str(limit), version=self.version), None
         if result is None:
             result = ScanResult(scanner=self.name, error=error, version=self.version)
         result.seconds = round(time.perf_counter() - began, 4)
@@ -162,8 +179,10 @@ class Adapter(abc.ABC):
         except (NotLearned, Trouble) as trouble:
             error = str(trouble)
         except Crowded:
-            # The scanner may be well, there is only too much for it.
             return None, f"none of its {self.at.pool} connections became free within {self.seconds:g} s"
+        except OverLimit:
+            self._health.mark(None)
+            raise
         except TimeoutError:
             error = f"no answer within {self.seconds:g} s"
         except (EOFError, ConnectionResetError, BrokenPipeError):

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from rcqueue.model.mail import VerdictKind
 from rcqueue.model.scan import ScanResult
 
-from .base import Adapter, ScanEnvelope, Trouble
+from .base import Adapter, OverLimit, ScanEnvelope, Trouble
 from .pool import Connection
 
 _CHUNK = 256 << 10
+_END = b"\0\0\0\0"
 _FOUND = re.compile(r"stream: ([!-~]{1,200}) FOUND")
 _VERSION = re.compile(r"ClamAV ([\w.+~-]{1,40})(?:/(\d{1,9})/([\w: ]{10,40}))?")
 _NO_VIRUS = ("Heuristics.Encrypted.", "Heuristics.Limits.", "Heuristics.OLE2.ContainsMacros")
@@ -20,26 +21,15 @@ _NO_VIRUS = ("Heuristics.Encrypted.", "Heuristics.Limits.", "Heuristics.OLE2.Con
 
 class ClamAV(Adapter):
     async def _scan(self, raw: bytes, envelope: ScanEnvelope) -> ScanResult:
-        async def ask(connection: Connection) -> bytes:
-            try:
-                await connection.send(b"zINSTREAM\0")
-                for at in range(0, len(raw), _CHUNK):
-                    chunk = raw[at : at + _CHUNK]
-                    await connection.send(struct.pack(">I", len(chunk)), chunk)
-                await connection.send(b"\0\0\0\0")
-            except ConnectionError:  # it says no before it has read all
-                if not (answer := await connection.reader.read(4096)):
-                    raise
-                return answer.rstrip(b"\0")
-            return await _answer(connection)
-
-        said = (await self._use(ask)).decode("ascii", "replace")
+        chunks = [raw[at : at + _CHUNK] for at in range(0, len(raw), _CHUNK)]
+        stream = [b"zINSTREAM\0", *(part for one in chunks for part in (struct.pack(">I", len(one)), one)), _END]
+        said = (await self._use(lambda c: c.ask(stream, lambda: _answer(c)))).decode("ascii", "replace")
         if said == "stream: OK":
             return self.result()
         if match := _FOUND.fullmatch(said):
             return self.result(_kind(match[1]), [match[1]], match[1])
         if said.startswith("INSTREAM size limit exceeded"):
-            raise Trouble("its StreamMaxLength is below this mail's size: raise it, or lower size_limit")
+            raise OverLimit(f"{len(raw)} bytes, over its own limit: StreamMaxLength")
         if said.startswith("UNKNOWN COMMAND"):
             raise Trouble("it is too old: it knows no INSTREAM")
         if said.endswith(" ERROR"):
@@ -47,20 +37,15 @@ class ClamAV(Adapter):
         raise ValueError
 
     async def _probe(self) -> None:
-        if await self._use(lambda connection: _command(connection, b"zPING\0")) != b"PONG":
+        if await self._use(lambda c: c.ask([b"zPING\0"], lambda: _answer(c))) != b"PONG":
             raise ValueError
-        said = await self._use(lambda connection: _command(connection, b"zVERSION\0"))
+        said = await self._use(lambda c: c.ask([b"zVERSION\0"], lambda: _answer(c)))
         match = _VERSION.fullmatch(said.decode("ascii", "replace"))
         if match is None:
             raise ValueError
         self.version = f"{match[1]}/{match[2]}" if match[2] else match[1]
         if match[3]:
             self._health.signatures_at = datetime.strptime(match[3], "%a %b %d %H:%M:%S %Y").replace(tzinfo=UTC)
-
-
-async def _command(connection: Connection, command: bytes) -> bytes:
-    await connection.send(command)
-    return await _answer(connection)
 
 
 async def _answer(connection: Connection) -> bytes:

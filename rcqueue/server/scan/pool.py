@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,6 +31,19 @@ class Connection:
             return (await self.reader.readuntil(b"\n")).rstrip(b"\r\n")
         except asyncio.LimitOverrunError:
             raise ValueError("a line without an end") from None
+
+    async def ask(self, data: Sequence[bytes], answer: Callable[[], Awaitable[T]]) -> T:
+        """The answer to `data`, listened for from the start: a scanner may say no before it has read all, and close."""
+        hearing = asyncio.ensure_future(answer())
+        try:
+            for one in data:
+                await self.send(one)
+        except ConnectionError:
+            pass  # its answer says why, or fails in its turn
+        except BaseException:
+            hearing.cancel()
+            raise
+        return await hearing
 
     def close(self) -> None:
         self.writer.transport.abort()

@@ -20,8 +20,8 @@ from .pool import Crowded
 T = TypeVar("T")
 
 #: What it does to a mail that it takes for spam; greylisting and its like are no verdict.
-_SPAM = ("reject", "add header", "rewrite subject", "quarantine")
-_KNOWN = (*_SPAM, "no action", "greylist", "soft reject", "discard")
+_SPAM = ("reject", "discard", "add header", "rewrite subject", "quarantine")
+_KNOWN = (*_SPAM, "no action", "greylist", "soft reject")
 _LONGEST_ANSWER = 4 << 20
 _ALREADY = 208
 
@@ -48,10 +48,14 @@ class Rspamd(Adapter):
             raise ValueError
         rules = [_rule(name, symbol) for name, symbol in said["symbols"].items()]
         rules.sort(key=lambda rule: -abs(rule.points or 0))
-        score, required = _number(said["score"]), _number(said["required_score"])
-        tagging = (said.get("thresholds") or {}).get("add header")
-        result = self.result(spam_kind(rules) if action in _SPAM or action == "discard" else None, reason=action)
-        result.score, result.required = score, required if tagging is None else _number(tagging)
+        score = _number(said["score"])
+        required: float | None = _number(said["required_score"])
+        if action not in ("reject", "discard") and action in _SPAM:
+            # It calls it spam from another score on, which only newer ones tell.
+            tagging = (said.get("thresholds") or {}).get(action)
+            required = None if tagging is None else _number(tagging)
+        result = self.result(spam_kind(rules) if action in _SPAM else None, reason=action)
+        result.score, result.required = score, required
         result.rules = rules
         return result
 
@@ -118,6 +122,10 @@ async def _asked(call: Awaitable[T]) -> T:
         raise (EOFError() if "disconnected" in str(error) or "closed" in str(error) else ValueError()) from None
     except httpx.HTTPError:
         raise EOFError from None
+
+
+def _fits(value: str) -> bool:
+    return bool(value) and value.isprintable()
 
 
 def _rule(name: str, symbol: Any) -> RuleHit:

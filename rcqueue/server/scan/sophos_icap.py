@@ -29,15 +29,8 @@ class SophosIcap(Adapter):
         head = self._head("RESPMOD", f"Allow: 204\r\nEncapsulated: res-hdr=0, res-body={len(http)}")
         body = (b"%x\r\n" % len(raw), raw, b"\r\n0\r\n\r\n") if raw else (b"0\r\n\r\n",)
 
-        async def ask(connection: Connection) -> tuple[int, dict[str, str], int, bytes]:
-            try:
-                await connection.send(head, http, *body)
-            except ConnectionError:  # it says no before it has read all
-                if connection.reader.at_eof():
-                    raise
-            return await _answer(connection)
-
-        code, answer, page, content = await self._use(ask)
+        stream = (head, http, *body)
+        code, answer, page, content = await self._use(lambda c: c.ask(stream, lambda: _answer(c)))
         self._called(answer)
         if code == 204:
             return self.result()
@@ -52,12 +45,7 @@ class SophosIcap(Adapter):
 
     async def _probe(self) -> None:
         head = self._head("OPTIONS", "Encapsulated: null-body=0")
-
-        async def ask(connection: Connection) -> tuple[int, dict[str, str], int, bytes]:
-            await connection.send(head)
-            return await _answer(connection)
-
-        code, answer, _, _ = await self._use(ask)
+        code, answer, _, _ = await self._use(lambda c: c.ask([head], lambda: _answer(c)))
         if code != 200:
             raise Trouble(_refused(code))
         self._called(answer)

@@ -11,7 +11,7 @@ import re
 from rcqueue.model.mail import VerdictKind
 from rcqueue.model.scan import ScanResult
 
-from .base import Adapter, ScanEnvelope, Trouble
+from .base import Adapter, OverLimit, ScanEnvelope, Trouble
 from .pool import Connection
 
 _VIRUS = re.compile(rb"VIRUS (\S{1,200})(?: (.*))?")
@@ -23,7 +23,6 @@ _REJECTED = {
     b"1": "it does not know the request",
     b"2": "it is too old or too new: it speaks another version of SSSP",
     b"3": "it refuses our options",
-    b"4": "the mail is over its own limit: raise maxscandata, or lower size_limit",
     b"5": "it does not permit the request",
 }
 
@@ -33,7 +32,7 @@ class SophosSssp(Adapter):
         async def ask(connection: Connection) -> list[bytes]:
             await _greet(connection)
             await connection.send(b"SCANDATA %d\n" % len(raw))
-            await _accepted(connection)
+            await _accepted(connection, len(raw))
             await connection.send(raw)
             lines = await _lines(connection)
             connection.keep = True
@@ -89,8 +88,10 @@ async def _greet(connection: Connection) -> None:
         raise Trouble(_REJECTED[b"3"])
 
 
-async def _accepted(connection: Connection) -> None:
+async def _accepted(connection: Connection, size: int = 0) -> None:
     line = await connection.line()
+    if line.strip() == b"REJ 4":
+        raise OverLimit(f"{size} bytes, over its own limit: maxscandata")
     if line.startswith(b"REJ "):
         raise Trouble(_REJECTED.get(line[4:].strip(), "it rejects the request"))
     if not line.startswith(b"ACC "):

@@ -63,19 +63,11 @@ class SpamAssassin(Adapter):
     async def _ask(self, verb: str, raw: bytes = b"", more: str = "") -> tuple[dict[str, str], bytes]:
         """The answer's own fields by lower-case name, and its body."""
 
-        async def ask(connection: Connection) -> tuple[dict[str, str], bytes]:
-            length = f"Content-length: {len(raw)}\r\n" if raw else ""
-            try:
-                await connection.send(f"{verb} SPAMC/1.5\r\n{length}{more}\r\n".encode(), raw)
-                connection.writer.write_eof()
-            except ConnectionError:  # it says no before it has read all
-                if connection.reader.at_eof():
-                    raise
-            return await self._answer(connection)
+        length = f"Content-length: {len(raw)}\r\n" if verb != "PING" else ""
+        stream = (f"{verb} SPAMC/1.5\r\n{length}{more}\r\n".encode(), raw)
+        return await self._use(lambda c: c.ask(stream, lambda: self._answer(c, verb)))
 
-        return await self._use(ask)
-
-    async def _answer(self, connection: Connection) -> tuple[dict[str, str], bytes]:
+    async def _answer(self, connection: Connection, verb: str) -> tuple[dict[str, str], bytes]:
         match = _STATUS.fullmatch(await connection.line())
         if match is None:
             raise ValueError
@@ -87,6 +79,8 @@ class SpamAssassin(Adapter):
         if code != _OK:
             raise Trouble(f"it failed with status {code}; its log says more")
         answer: dict[str, str] = {}
+        if verb == "PING":  # its answer is this line alone
+            return answer, b""
         while line := await connection.line():
             name, _, value = line.decode("latin-1").partition(":")
             answer[name.strip().lower()] = value.strip()
