@@ -20,6 +20,7 @@ from rcqueue.server.hub import Hub
 from rcqueue.server.identity.sessions import Identity
 from rcqueue.server.intake.files import Importer
 from rcqueue.server.intake.hold import Intake
+from rcqueue.server.intake.milter import MilterIntake
 from rcqueue.server.intake.smtp import LmtpIntake, SmtpIntake
 from rcqueue.server.marshal import Marshal, Terms
 from rcqueue.server.marshal.clockwork import Clockwork
@@ -27,6 +28,7 @@ from rcqueue.server.marshal.customers import SetCustomers
 from rcqueue.server.reading.children import Readers
 from rcqueue.server.routes import acpi, acts, feed, imports, login, mails, meta, people, problem
 from rcqueue.server.routes.deps import Parts
+from rcqueue.server.scan.judge import Judge
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.clock import Clock
 from rcqueue.server.store.database import Database
@@ -101,6 +103,9 @@ class Server:
         await hub.start()
         readers = Readers()
         stack.push_async_callback(readers.close)
+        self.judge = Judge(config, readers)
+        stack.push_async_callback(self.judge.close)
+        await self.judge.start()
         intake = Intake(self.marshal, config)
         importer = Importer(intake, config.smtp.size_limit, config.smtp.recipient_limit)
 
@@ -117,6 +122,10 @@ class Server:
             lmtp = LmtpIntake(intake, config.smtp, config.lmtp.listen)
             await lmtp.start()
             stack.push_async_callback(lmtp.stop)
+        if config.milter is not None:
+            milter = MilterIntake(intake, self.judge, config.milter, config.smtp.size_limit)
+            await milter.start()
+            stack.push_async_callback(milter.stop)
         await stack.enter_async_context(self._http(build_app(parts)))
 
     def _committed(self, seq: int) -> None:

@@ -196,6 +196,10 @@ class Lmtp(_Table):
     listen: Listen
 
 
+class Milter(_Table):
+    listen: Listen
+
+
 class NextHop(_Table):
     default: Listen = Address("127.0.0.1", 10026)
     domains: dict[Domain, Listen] = {}  #: for mail to these domains and those below them
@@ -266,6 +270,7 @@ class Config(BaseSettings):
     http: Http = Http()
     smtp: Smtp = Smtp()
     lmtp: Lmtp | None = None
+    milter: Milter | None = None
     next_hop: NextHop = NextHop()
     database: DatabaseAt = DatabaseAt()
     hold: HoldTerms = HoldTerms()
@@ -404,6 +409,7 @@ def _table_at(keys: tuple[int | str, ...]) -> type[BaseModel]:
         "http": Http,
         "smtp": Smtp,
         "lmtp": Lmtp,
+        "milter": Milter,
         "next_hop": NextHop,
         "database": DatabaseAt,
         "hold": HoldTerms,

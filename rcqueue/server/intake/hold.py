@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
-from rcqueue.model.mail import Receipt
+from pydantic import TypeAdapter
+
+from rcqueue.model.mail import Receipt, VerdictKind
+from rcqueue.model.scan import ScanResult
 from rcqueue.server.config import Config
 from rcqueue.server.marshal import Marshal
 from rcqueue.server.marshal.hold import Arrival
-from rcqueue.server.reading.scan import scan
+from rcqueue.server.reading.scan import Scan, scan
+from rcqueue.server.scan.decide import Decision
+from rcqueue.server.scan.judge import Judgement
 
 LARGE = 1 << 20  #: bytes; scanning less than this takes less than handing it to a thread
 MAX_WAITING = 2000  #: operations that wait for the writer
@@ -18,6 +24,8 @@ MAX_BYTES = 256 << 20  #: of mails that wait for the writer
 
 #: No envelope address holds these: they could not be said to the next hop again.
 CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+
+_RESULTS = TypeAdapter(list[ScanResult])
 
 
 class Busy(Exception):
@@ -37,11 +45,19 @@ class Intake:
         return self.marshal.writer.waiting > self._max_waiting or self._bytes > self._max_bytes
 
     async def hold(
-        self, sender: str, recipients: Sequence[str], raw: bytes, receipt: Receipt, *, origin: str
+        self,
+        sender: str,
+        recipients: Sequence[str],
+        raw: bytes,
+        receipt: Receipt,
+        *,
+        origin: str,
+        judgement: Judgement | None = None,
     ) -> list[int]:
         """Holds what one transaction brought: a message for each customer among its recipients; their ids.
 
-        `origin` is the way in ("smtp", "lmtp", "milter" ...); where the original still waits, also which it is.
+        `origin` is the way in ("smtp", "lmtp", "milter" ...); where the original still waits, also which it is. With a
+        `judgement` the verdict is that of our own scanners; without one it is read from the header.
 
         Durable when this returns. Never refuses a mail for what it holds. Raises Busy; Stopped while shutting down.
         """
@@ -49,7 +65,9 @@ class Intake:
             raise Busy
         self._bytes += len(raw)
         try:
-            return await self.marshal.hold(await self.arrivals(sender, recipients, raw, receipt, origin=origin))
+            return await self.marshal.hold(
+                await self.arrivals(sender, recipients, raw, receipt, origin=origin, judgement=judgement)
+            )
         finally:
             self._bytes -= len(raw)
 
@@ -61,6 +79,7 @@ class Intake:
         receipt: Receipt,
         *,
         origin: str,
+        judgement: Judgement | None = None,
         account: int | None = None,
         session: int | None = None,
     ) -> list[Arrival]:
@@ -71,17 +90,31 @@ class Intake:
             customers.setdefault(self._config.customer_of(recipient), {})[recipient] = None
         seen = {"sender": sender, "size": len(raw), "trace": read.trace}
         seen |= {"authentication": read.authentication, "filters": read.filters}
+        scans = _RESULTS.dump_json(judgement.results).decode() if judgement is not None else "[]"
         return [
             Arrival(
                 customer,
                 sender,
                 tuple(theirs),
                 raw,
-                read,
+                read if judgement is None else _judged(read, judgement.by_recipient[next(iter(theirs))]),
                 receipt.model_copy(update={**seen, "recipients": list(theirs)}),
                 origin=origin,
+                scans=scans,
                 account=account,
                 session=session,
             )
             for customer, theirs in customers.items()
         ]
+
+
+def _judged(read: Scan, decision: Decision) -> Scan:
+    """What was read, with the verdict of our scanners for that in the header, which anybody may have written."""
+    return replace(
+        read,
+        verdict=decision.kind or VerdictKind.POLICY,
+        score=decision.score,
+        required=decision.required,
+        rules=list(decision.rules),
+        reason=decision.reason,
+    )
