@@ -7,8 +7,10 @@ mail server speaks of one message for all of its recipients; `judged.plan` says 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
+import socket
 from collections.abc import Callable
 from typing import cast
 
@@ -26,6 +28,7 @@ log = logging.getLogger(__name__)
 
 GRACE = 10.0  #: seconds that a message has to end when the server stops
 
+_QUICKACK: int = getattr(socket, "TCP_QUICKACK", 0)  # Linux's; it holds until the next acknowledgement
 _LF = re.compile(rb"(?<!\r)\n")
 
 
@@ -89,6 +92,7 @@ class _Session(asyncio.Protocol):
         self._buffer = bytearray()
         self._now: Callable[[], int] = milter.intake.marshal.clock.now
         self._transport: asyncio.Transport | None = None
+        self._socket: socket.socket | None = None
         self._how = wire.How(0)
         self._client = ("", "", 0)
         self._connected_at = self._data_at = 0
@@ -107,6 +111,7 @@ class _Session(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._socket = transport.get_extra_info("socket")
         self._connected_at = self._now()
         self._all.add(self)
 
@@ -116,12 +121,20 @@ class _Session(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
+        self._acknowledge()
         try:
             for packet in wire.packets(self._buffer):
                 self._take(packet)
         except (wire.BadPacket, ValueError) as error:
             log.warning("milter: a mail server was hung up on: %s", error)
             self.cut()
+
+    def _acknowledge(self) -> None:
+        """A mail server that tells without waiting for answers waits for the kernel's: Nagle's algorithm keeps its next
+        packet back until this one is acknowledged, which would otherwise be 40 ms later."""
+        if self._socket is not None and _QUICKACK:
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
     # -- what the mail server tells
 
