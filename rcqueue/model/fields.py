@@ -20,7 +20,7 @@ from .ids import parse_id
 
 MAX_VALUE = 320  #: characters of one value: the longest address there can be
 
-STATUSES = ("ONHOLD", "RELEASING", "UNCERTAIN", "RELEASED", "DELETED", "EXPIRED")
+STATUSES = ("ONHOLD", "RELEASING", "UNCERTAIN", "RELEASED", "DELETED", "EXPIRED", "PASSED", "REJECTED")
 VERDICTS = ("SPAM", "VIRUS", "PHISH", "ATTACHMENT", "POLICY", "MANUAL")
 
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {

@@ -16,6 +16,8 @@ class Status(StrEnum):
     RELEASED = "RELEASED"
     DELETED = "DELETED"
     EXPIRED = "EXPIRED"
+    PASSED = "PASSED"  #: it went on at once; what is known of it is kept for a while, its bytes are not
+    REJECTED = "REJECTED"  #: refused while its sender waited; likewise
 
 
 class VerdictKind(StrEnum):

@@ -65,6 +65,8 @@ _OTHERS = {
     "RELEASED": "released",
     "DELETED": "deleted",
     "EXPIRED": "expired",
+    "PASSED": "passed",
+    "REJECTED": "rejected",
     "ONHOLD": "on hold",
 }
 

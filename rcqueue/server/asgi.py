@@ -94,7 +94,7 @@ class Server:
 
         writer = Writer(database, clock, committed)
         stack.callback(writer.close)
-        terms = Terms(config.hold.expiry, config.hold.purge, config.hold.recall)
+        terms = Terms(config.hold.expiry, config.hold.purge, config.hold.recall, config.hold.passed)
         self.hub, self.marshal = hub, Marshal(database, writer, clock, terms)
         stack.push_async_callback(self.marshal.close)
         self.delivery = Delivery(self.marshal, config)

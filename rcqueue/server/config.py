@@ -225,6 +225,7 @@ class HoldTerms(_Table):
     expiry: Microseconds = 14 * DAY
     purge: Microseconds = 7 * DAY
     recall: Microseconds = 10 * SECOND
+    passed: Microseconds = 30 * DAY  #: what is known of passed and rejected mail
 
 
 class Customer(_Table):

@@ -8,12 +8,14 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, delete, func, or_, select
 
+from rcqueue.model.ids import first_id_at
 from rcqueue.server.store import tables as t
+from rcqueue.server.store.query_sql import ZERO
 from rcqueue.server.store.rows import Needs, Rows
 from rcqueue.server.store.writer import Decision
 
 from .door import Marshal
-from .ends import Expire, Lapse, Purge
+from .ends import Expire, Forget, Lapse, Purge
 
 log = logging.getLogger(__name__)
 BEAT = 0.4  #: seconds: a lapse is an entry within a second
@@ -47,6 +49,15 @@ def purgeable(connection: Connection, before: int) -> list[int]:
     )
     query = select(t.message.c.id).where(t.message.c.id.in_(old), t.message.c.purged.is_(None), ~live.exists())
     return list(connection.execute(query.limit(CHUNK)).scalars())
+
+
+def long_gone(connection: Connection, before: int) -> list[int]:
+    """Messages that passed or were rejected before `before`."""
+    found: list[int] = []
+    for status in (t.message.c.passed, t.message.c.rejected):
+        query = select(t.message.c.id).where(status > ZERO, t.message.c.id < first_id_at(before))
+        found += connection.execute(query.order_by(t.message.c.id).limit(CHUNK)).scalars()
+    return found
 
 
 class ForgetKeys:
@@ -95,6 +106,9 @@ class Clockwork:
         now, after = marshal.clock.now(), marshal.terms.purge
         while found := await marshal.database.read(purgeable, now - after):
             if not await marshal.do(Purge(frozenset(found), after)):
+                break
+        while found := await marshal.database.read(long_gone, now - marshal.terms.passed):
+            if not await marshal.do(Forget(frozenset(found))):
                 return
 
     async def _each(

@@ -92,6 +92,25 @@ class Purge(_OnMessages):
         return decision
 
 
+@dataclass(frozen=True, slots=True)
+class Forget(_OnMessages):
+    """What is known of mail that passed or was rejected goes, all of it; entries stay."""
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        decision = Decision(answer=0)
+        for message in sorted(self.messages):
+            row = rows.message(message)
+            if row is None or row["recipients"] != row["passed"] + row["rejected"]:
+                continue
+            for mail in rows.mails[message].values():
+                rows.count(row["customer"], mail["status"], row["verdict"], -1)
+            for table in (t.mail, t.message_detail, t.posting, t.note):
+                rows.sweep(delete(table).where(table.c.message == message))
+            rows.sweep(delete(t.message).where(t.message.c.id == message))
+            decision.answer += 1
+        return decision
+
+
 def _unless_needed(customer: str, sha256: bytes) -> Delete:
     """Erases bytes that no message needs. Whether one does is looked up after all else of the batch is written: the
     same bytes may have arrived again a moment ago, in this very batch."""

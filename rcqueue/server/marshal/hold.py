@@ -32,6 +32,7 @@ class Arrival:
     scan: Scan
     receipt: Receipt
     queue: str = "main"
+    status: str = "ONHOLD"  # or PASSED, REJECTED: then only what is known of it is kept
     origin: str = "smtp"  # the way in; where the original still waits, also which it is
     scans: str = "[]"  # what our scanners said: a JSON list
     account: int | None = None  # who imported it; None: it came by mail
@@ -84,11 +85,16 @@ class Import(Hold):
         return Hold.decide(self, rows, now, seq)
 
 
+_KINDS = {"ONHOLD": "mail.hold", "PASSED": "mail.pass", "REJECTED": "mail.reject"}
+
+
 def _hold(rows: Rows, a: Arrival, now: int, seq: int, expiry: int) -> Draft:
     recipients = tuple(dict.fromkeys(a.recipients))[:MAX_RECIPIENTS]
     message, scan = new_message_id(now, seq), a.scan
     digest = hashlib.sha256(a.raw).digest()
-    rows.append(t.blob, {"customer": a.customer, "sha256": digest, "size": len(a.raw), "codec": "", "data": a.raw})
+    held = a.status == "ONHOLD"
+    if held:
+        rows.append(t.blob, {"customer": a.customer, "sha256": digest, "size": len(a.raw), "codec": "", "data": a.raw})
     row = {
         "id": message,
         "queue": a.queue,
@@ -107,10 +113,10 @@ def _hold(rows: Rows, a: Arrival, now: int, seq: int, expiry: int) -> Draft:
         "degraded": scan.degraded,
         "recipients": len(recipients),
         **dict.fromkeys(t.STATUSES, 0),
-        "onhold": len(recipients),
-        "next_expiry": expiry,
+        a.status.lower(): len(recipients),
+        "next_expiry": expiry if held else None,
         "version": seq,
-        "purged": None,
+        "purged": None if held else now,
         "origin": a.origin,
     }
     row["words"] = words_of(row, recipients)
@@ -140,7 +146,7 @@ def _hold(rows: Rows, a: Arrival, now: int, seq: int, expiry: int) -> Draft:
                 "n": n,
                 "rcpt": recipient,
                 "rcpt_domain": domain_of(recipient),
-                "status": "ONHOLD",
+                "status": a.status,
                 "expiry": expiry,
                 "version": seq,
                 "release": None,
@@ -152,13 +158,13 @@ def _hold(rows: Rows, a: Arrival, now: int, seq: int, expiry: int) -> Draft:
         )
     for term in terms_of(row, recipients):
         rows.append(t.posting, {"term": term, "message": message})
-    rows.count(a.customer, "ONHOLD", scan.verdict, len(recipients))
+    rows.count(a.customer, a.status, scan.verdict, len(recipients))
     return Draft(
-        "mail.hold",
+        _KINDS[a.status],
         customer=a.customer,
         queue=a.queue,
         message=message,
-        mails=[(n, "ONHOLD", seq, expiry) for n in range(len(recipients))],
+        mails=[(n, a.status, seq, expiry) for n in range(len(recipients))],
         account=a.account,
         session=a.session,
         facts={"sha256": digest.hex(), "size": len(a.raw), "verdict": str(scan.verdict)},

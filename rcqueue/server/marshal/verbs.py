@@ -37,6 +37,7 @@ class Terms:
     expiry: int = 14 * 86400 * SECOND
     purge: int = 7 * 86400 * SECOND
     recall: int = 10 * SECOND
+    passed: int = 30 * 86400 * SECOND  # how long what is known of passed and rejected mail is kept
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ Big = BigInteger().with_variant(Integer, "sqlite")
 # Text that is sorted, or folded by lower(): byte by byte and A-Z only, as on SQLite.
 Bytewise = Text().with_variant(Text(collation="C"), "postgresql")
 
-STATUSES = ("onhold", "releasing", "uncertain", "released", "deleted", "expired")
+STATUSES = ("onhold", "releasing", "uncertain", "released", "deleted", "expired", "passed", "rejected")
 
 # -- the journal ------------------------------------------------------------------------------------------------------
 

@@ -204,6 +204,8 @@ def upgrade() -> None:
         sa.Column("released", sa.Integer(), nullable=False),
         sa.Column("deleted", sa.Integer(), nullable=False),
         sa.Column("expired", sa.Integer(), nullable=False),
+        sa.Column("passed", sa.Integer(), nullable=False),
+        sa.Column("rejected", sa.Integer(), nullable=False),
         sa.Column("next_expiry", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("version", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("purged", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
@@ -339,6 +341,22 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("onhold > 0"),
         postgresql_where=sa.text("onhold > 0"),
+    )
+    op.create_index(
+        "message_passed_time",
+        "message",
+        ["id", "passed"],
+        unique=False,
+        sqlite_where=sa.text("passed > 0"),
+        postgresql_where=sa.text("passed > 0"),
+    )
+    op.create_index(
+        "message_rejected_time",
+        "message",
+        ["id", "rejected"],
+        unique=False,
+        sqlite_where=sa.text("rejected > 0"),
+        postgresql_where=sa.text("rejected > 0"),
     )
     op.create_index(
         "message_released_time",
