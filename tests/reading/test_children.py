@@ -81,7 +81,7 @@ async def test_an_exception_costs_its_mail_only(unruly: Readers) -> None:
 
 
 async def test_memory_stays_under_the_cap() -> None:
-    readers = Readers(count=1, seconds=10, command=UNRULY)
+    readers = Readers(count=1, seconds=30, command=UNRULY)
     most = int((await readers.read(b"eat and tell")).text) * 1024
     await readers.close()
     assert 0.6 * MEMORY < most <= MEMORY
@@ -132,14 +132,16 @@ async def test_closing_kills_the_children_and_answers_who_waits() -> None:
     assert (await readers.read(HELLO)).degraded == "the readers are closed"
 
 
-async def test_hostile_mail_is_read_in_the_children(readers: Readers) -> None:
-    """Each within its time, and none that takes more than a child may have."""
+async def test_hostile_mail_is_read_in_the_children() -> None:
+    """None takes more than a child may have; how long one takes by the processor is looked at in test_deep.py."""
+    readers = Readers(seconds=20)
     for name, raw in hostile_messages():
         deep = await readers.read(raw)
         assert "the reader" not in (deep.degraded or ""), name
     for pid in readers.pids:
         status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
         assert int(status["VmPeak"].split()[0]) * 1024 <= MEMORY
+    await readers.close()
 
 
 async def test_the_largest_mail_is_read_in_time() -> None:
