@@ -18,8 +18,8 @@ USER = "_rspamd"
 PASSWORD = "enable me"
 KEPT = Path(__file__).resolve().parents[2] / "build" / "rspamd"
 _OFF = """
-    rbl surbl spf dkim dmarc arc asn mx_check fuzzy_check hfilter url_redirector rspamd_update phishing greylist ratelimit
-    dkim_signing bimi neural whitelist history_redis
+    rbl surbl spf dkim dmarc arc asn mx_check fuzzy_check hfilter url_redirector rspamd_update phishing greylist
+    ratelimit dkim_signing bimi neural whitelist history_redis
 """
 
 

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -177,7 +178,7 @@ async def test_spamd_learns_and_that_counts():
             before, after = await learned(one)
             ham = await one.scan(HAM, ENVELOPE)
     assert bayes(before) == {} and bayes(after)["BAYES_99"] > 3
-    assert after.score > before.score and bayes(ham) == {"BAYES_00": -1.9}
+    assert after.score > before.score and bayes(ham)["BAYES_00"] < 0
 
 
 async def test_rspamd_learns_and_that_counts(tmp_path):
@@ -234,14 +235,14 @@ async def test_many_at_once_take_no_more_connections_than_the_pool_has(antivirus
         scans = [asyncio.ensure_future(one.scan(EICAR_MAIL, ENVELOPE)) for _ in range(60)]
         while not all(scan.done() for scan in scans):
             most = max(most, len(_connections(antivirus[1].port)))
-            await asyncio.sleep(0)
-        assert all((await scan).threats for scan in scans)
+            await asyncio.sleep(0.002)
+        assert all(result.threats for result in await asyncio.gather(*scans))
         assert 1 <= most <= 3
 
 
 def _connections(port: int) -> list[str]:
     """Ours to that port, that are established."""
-    lines = [line.split() for line in open("/proc/net/tcp").read().splitlines()[1:]]
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     inodes = {f"socket:[{line[9]}]" for line in lines if line[2].endswith(f":{port:04X}") and line[3] == "01"}
     ours = []
     for fd in os.listdir("/proc/self/fd"):

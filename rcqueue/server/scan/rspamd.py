@@ -114,8 +114,8 @@ async def _asked(call: Awaitable[T]) -> T:
     except httpx.TimeoutException:
         raise TimeoutError from None
     except httpx.ConnectError as error:
-        cause = error.__cause__
-        while cause is not None and not isinstance(cause, OSError):
+        cause: BaseException | None = error
+        while cause is not None and not (isinstance(cause, OSError) and cause.errno):
             cause = cause.__cause__ or cause.__context__
         raise (cause or OSError()) from None
     except httpx.RemoteProtocolError as error:
