@@ -18,6 +18,7 @@ from rcqueue.server.config import Config
 from rcqueue.server.delivery import Delivery
 from rcqueue.server.hub import Hub
 from rcqueue.server.identity.sessions import Identity
+from rcqueue.server.intake.content_filter import ContentFilter
 from rcqueue.server.intake.files import Importer
 from rcqueue.server.intake.hold import Intake
 from rcqueue.server.intake.milter import MilterIntake
@@ -26,7 +27,7 @@ from rcqueue.server.marshal import Marshal, Terms
 from rcqueue.server.marshal.clockwork import Clockwork
 from rcqueue.server.marshal.customers import SetCustomers
 from rcqueue.server.reading.children import Readers
-from rcqueue.server.routes import acpi, acts, feed, imports, login, mails, meta, people, problem
+from rcqueue.server.routes import acpi, acts, feed, imports, login, mails, meta, people, problem, scans
 from rcqueue.server.routes.deps import Parts
 from rcqueue.server.scan.judge import Judge
 from rcqueue.server.store import tables as t
@@ -45,7 +46,7 @@ def build_app(parts: Parts) -> FastAPI:
     )
     app.state.parts = parts
     problem.install(app)
-    for module in (login, acts, mails, people, imports, feed):
+    for module in (login, acts, mails, people, imports, scans, feed):
         app.include_router(module.router, prefix="/api/v1")
     for module in (acpi, meta):
         app.include_router(module.router)
@@ -109,7 +110,16 @@ class Server:
         intake = Intake(self.marshal, config)
         importer = Importer(intake, config.smtp.size_limit, config.smtp.recipient_limit)
 
-        parts = Parts(self.marshal, self.identity, hub, readers, importer.import_message, __version__)
+        parts = Parts(
+            self.marshal,
+            self.identity,
+            hub,
+            readers,
+            importer.import_message,
+            self.judge,
+            config.customer_of,
+            __version__,
+        )
         await stack.enter_async_context(self._running(hub.run(), "hub"))
         await stack.enter_async_context(self._running(Clockwork(self.marshal).run(), "clockwork"))
         await self.delivery.start()
@@ -126,6 +136,10 @@ class Server:
             milter = MilterIntake(intake, self.judge, config.milter, config.smtp.size_limit)
             await milter.start()
             stack.push_async_callback(milter.stop)
+        if config.filter is not None:
+            content_filter = ContentFilter(intake, self.judge, config.filter, config.smtp)
+            await content_filter.start()
+            stack.push_async_callback(content_filter.stop)
         await stack.enter_async_context(self._http(build_app(parts)))
 
     def _committed(self, seq: int) -> None:

@@ -200,6 +200,14 @@ class Milter(_Table):
     listen: Listen
 
 
+class Filter(_Table):
+    """A content filter: what passes is handed to `reinject` before the mail server is answered."""
+
+    listen: Listen
+    reinject: Listen
+    timeout: Microseconds = 300 * SECOND  #: for each answer of the server that mail is handed to
+
+
 class NextHop(_Table):
     default: Listen = Address("127.0.0.1", 10026)
     domains: dict[Domain, Listen] = {}  #: for mail to these domains and those below them
@@ -272,6 +280,7 @@ class Config(BaseSettings):
     smtp: Smtp = Smtp()
     lmtp: Lmtp | None = None
     milter: Milter | None = None
+    filter: Filter | None = None
     next_hop: NextHop = NextHop()
     database: DatabaseAt = DatabaseAt()
     hold: HoldTerms = HoldTerms()
@@ -411,6 +420,7 @@ def _table_at(keys: tuple[int | str, ...]) -> type[BaseModel]:
         "smtp": Smtp,
         "lmtp": Lmtp,
         "milter": Milter,
+        "filter": Filter,
         "next_hop": NextHop,
         "database": DatabaseAt,
         "hold": HoldTerms,

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import logging
+import re
 import tempfile
 from typing import Any, Protocol, cast
 
@@ -47,6 +48,8 @@ class ChunkedSMTP(SMTP):
     line_length_limit = 64 * 1024
     #: RFC 5321 asks for 512; addresses in the wild are longer.
     command_size_limit = 2048
+    #: Whether a mail is answered once for each recipient (LMTP).
+    each = False
 
     def __init__(self, handler: DataHandler, **options: Any) -> None:
         # The base has one table for all connections, emptied by each new one and widened by each EHLO.
@@ -83,8 +86,8 @@ class ChunkedSMTP(SMTP):
             return self.same(envelope, await self.handle_exception(error))
 
     def same(self, envelope: Envelope, answer: str) -> str:
-        """`answer` as the answer to a whole mail. (LMTP: once for each recipient.)"""
-        return answer
+        """`answer` as the answer to a whole mail."""
+        return "\r\n".join([answer] * (len(envelope.rcpt_tos) if self.each else 1))
 
     async def _read_data(self) -> bytes | None:
         """The content up to end of data, or None if it is larger than the limit (all of it is read all the same)."""
@@ -175,6 +178,8 @@ class ChunkedLMTP(ChunkedSMTP):
     The handler's answer to a mail is then as many lines, in the order of the recipients, with CRLF between them.
     """
 
+    each = True
+
     async def smtp_LHLO(self, arg: str | None) -> None:
         await super().smtp_EHLO(arg)
 
@@ -186,8 +191,22 @@ class ChunkedLMTP(ChunkedSMTP):
     async def check_helo_needed(self, helo: str = "LHLO") -> bool:
         return bool(await super().check_helo_needed(helo))
 
-    def same(self, envelope: Envelope, answer: str) -> str:
-        return "\r\n".join([answer] * len(envelope.rcpt_tos))
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+
+
+def normalised(raw: bytes) -> bytes:
+    """`raw` with CRLF at the end of each line, the last one too: whatever a server takes for the end of a line, it can
+    not take this for two mails once its dots are stuffed."""
+    # All three counts equal: no CR or LF stands alone.
+    if not raw.count(b"\r\n") == raw.count(b"\r") == raw.count(b"\n"):
+        raw = _LINE_END.sub(b"\r\n", raw)
+    return raw if not raw or raw.endswith(b"\r\n") else raw + b"\r\n"
+
+
+def stuff(content: bytes) -> bytes:
+    """Normalised `content` for the wire, dots stuffed, without the end of data (RFC 5321 4.5.2)."""
+    return (b"." if content.startswith(b".") else b"") + content.replace(b"\r\n.", b"\r\n..")
 
 
 def unstuff(stuffed: bytes) -> bytes:

@@ -127,3 +127,18 @@ class Connection(ChunkedSMTP):
 class LmtpConnection(ChunkedLMTP, Connection):
     def spoken(self) -> str:
         return "LMTPS" if self.tls else "LMTP"
+
+
+class FilterConnection(Connection):
+    """SMTP or LMTP, as the client greets."""
+
+    async def smtp_EHLO(self, arg: str | None) -> None:
+        self.each = False
+        await super().smtp_EHLO(arg)
+
+    async def smtp_LHLO(self, arg: str | None) -> None:
+        self.each = True
+        await super().smtp_EHLO(arg)
+
+    def spoken(self) -> str:
+        return super().spoken() if not self.each else "LMTPS" if self.tls else "LMTP"

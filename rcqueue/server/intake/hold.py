@@ -21,6 +21,7 @@ from rcqueue.server.scan.judge import Judgement
 LARGE = 1 << 20  #: bytes; scanning less than this takes less than handing it to a thread
 MAX_WAITING = 2000  #: operations that wait for the writer
 MAX_BYTES = 256 << 20  #: of mails that wait for the writer
+MAX_REASON = 2000  #: characters
 
 #: No envelope address holds these: they could not be said to the next hop again.
 CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
@@ -97,7 +98,7 @@ class Intake:
                 sender,
                 tuple(theirs),
                 raw,
-                read if judgement is None else _judged(read, judgement.by_recipient[next(iter(theirs))]),
+                read if judgement is None else _judged(read, [judgement.by_recipient[to] for to in theirs]),
                 receipt.model_copy(update={**seen, "recipients": list(theirs)}),
                 origin=origin,
                 scans=scans,
@@ -108,13 +109,17 @@ class Intake:
         ]
 
 
-def _judged(read: Scan, decision: Decision) -> Scan:
-    """What was read, with the verdict of our scanners for that in the header, which anybody may have written."""
+def _judged(read: Scan, decisions: Sequence[Decision]) -> Scan:
+    """What was read, with the verdict of our scanners for that in the header, which anybody may have written.
+
+    A message has one verdict: that of its first recipient; and every reason that it is held for.
+    """
+    decision = decisions[0]
     return replace(
         read,
         verdict=decision.kind or VerdictKind.POLICY,
         score=decision.score,
         required=decision.required,
         rules=list(decision.rules),
-        reason=decision.reason,
+        reason="; ".join(dict.fromkeys(filter(None, (d.reason for d in decisions))))[:MAX_REASON],
     )

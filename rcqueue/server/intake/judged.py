@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from rcqueue.model.scan import Action
+from rcqueue.server.reading.fields import cut
 from rcqueue.server.scan.decide import Decision
 from rcqueue.server.scan.judge import Judgement
 
-DEFERRED = "451 4.7.1 Error: the mail can not be scanned now, try again later"
-REFUSED = "550 5.7.1 Error: refused by policy"
-BUSY = "451 4.3.1 Error: too much waits to be written, try again later"
-STOPPING = "421 4.3.2 Error: the server is shutting down, try again later"
-FAILED = "451 4.3.0 Error: not taken, try again later"
-
 #: Fields that say what our scanners found. From outside they are forged.
 OURS = (b"x-rcq-", b"x-rcqueue-")
+_FORGED = re.compile(rb"(?im)^X-(?:Rcq|Rcqueue)-[!-9;-~]*[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +46,10 @@ def plan(judgement: Judgement, recipients: Sequence[str], *, one_answer: bool) -
         refuse = {}
     headers = dict.fromkeys(field for to in by[Action.TAG] for field in decisions[to].headers)
     return Plan(go, hold, refuse, tuple(headers))
+
+
+def passed_on(raw: bytes, headers: Iterable[tuple[str, str]]) -> bytes:
+    """The message as it goes on: `headers` on top, and without the fields that only we write."""
+    body_at = cut(raw).body_at
+    top = "".join(f"{name}: {value}\r\n" for name, value in headers).encode("ascii")
+    return top + _FORGED.sub(b"", raw[:body_at]) + raw[body_at:]

@@ -22,7 +22,8 @@ from rcqueue.server.store.writer import Stopped
 
 from . import milter_wire as wire
 from .hold import CONTROL, Busy, Intake
-from .judged import BUSY, DEFERRED, FAILED, OURS, REFUSED, STOPPING, Plan, plan
+from .judged import OURS, Plan, plan
+from .replies import BUSY, DEFERRED, FAILED, REFUSED, STOPPING
 
 log = logging.getLogger(__name__)
 

@@ -18,13 +18,13 @@ from rcqueue.server.store.writer import Stopped
 from .connection import Connection, LmtpConnection
 from .forwarded import ATTRIBUTES
 from .hold import CONTROL, Busy, Intake
+from .replies import BUSY, STOPPING
 
 log = logging.getLogger(__name__)
 logging.getLogger("mail.log").setLevel(logging.ERROR)  # aiosmtpd logs what clients say, as they say it
 
 GRACE = 10.0  #: seconds that a transaction has to end when the server stops
-_BUSY = "451 4.3.1 Error: too much waits to be written, try again later"
-_STOPPING = "421 4.3.2 Error: the server is shutting down, try again later"
+_CLOSING = "421 4.3.2 Error: the server is shutting down, try again later"
 
 
 class SmtpIntake:
@@ -67,7 +67,7 @@ class SmtpIntake:
                 if loop.time() > until:
                     connection.cut()
                 elif not connection.in_transaction:
-                    connection.end(_STOPPING)
+                    connection.end(_CLOSING)
             await asyncio.sleep(0.02)
         await self._server.wait_closed()
         self._server = None
@@ -109,9 +109,9 @@ class SmtpIntake:
         self, server: Connection, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         if self._stopping:
-            return _STOPPING
+            return _CLOSING
         if self._intake.busy:
-            return _BUSY
+            return BUSY
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return "250 2.1.0 Ok"
@@ -130,17 +130,19 @@ class SmtpIntake:
         sender = "" if envelope.mail_from == "<>" else envelope.mail_from or ""
         receipt = self._receipt(server, session, envelope)
         try:
-            answer = await self.take(sender, envelope.rcpt_tos, data, receipt)
+            answers = await self.take(server, sender, envelope.rcpt_tos, data, receipt)
         except Busy:
-            answer = _BUSY
+            return server.same(envelope, BUSY)
         except Stopped:
-            answer = "451 4.3.2 Error: the server is shutting down, try again later"
-        return server.same(envelope, answer)
+            return server.same(envelope, STOPPING)
+        return "\r\n".join(answers[to] for to in envelope.rcpt_tos[: None if server.each else 1])
 
-    async def take(self, sender: str, recipients: list[str], data: bytes, receipt: Receipt) -> str:
-        """Answers for a whole mail, as one reply."""
+    async def take(
+        self, server: Connection, sender: str, recipients: list[str], data: bytes, receipt: Receipt
+    ) -> dict[str, str]:
+        """The answers to a whole mail, by recipient: all the same unless each is answered (`server.each`)."""
         ids = await self._intake.hold(sender, recipients, data, receipt, origin=self.origin)
-        return f"250 2.0.0 Held as {', '.join(map(encode_message, ids))}"
+        return dict.fromkeys(recipients, f"250 2.0.0 Held as {', '.join(map(encode_message, ids))}")
 
     def _receipt(self, server: Connection, session: Session, envelope: Envelope) -> Receipt:
         client, via = server.client, server.forwarded()
