@@ -49,7 +49,10 @@ class World:
     async def held(self) -> dict[str, str]:
         """The reason of each mail on hold, by local part."""
         details = {d["message"]: json.loads(d["verdict"])["reason"] for d in await self.queue.rows(t.message_detail)}
-        return {m["rcpt"].partition("@")[0]: details[m["message"]] for m in await self.queue.rows(t.mail)}
+        return {m["rcpt"].partition("@")[0]: details[m["message"]] for m in await self.on_hold()}
+
+    async def on_hold(self) -> list[dict]:
+        return await self.queue.rows(t.mail, status="ONHOLD")
 
     def passed(self) -> Counter[str]:
         return Counter(to.partition("@")[0] for mail in self.behind.received() for to in mail.recipients)
@@ -92,6 +95,7 @@ async def test_tagged_refused_deferred_held(world):
     assert (await world.say("ben", "hold.cleo", "reject.dora"))[0].startswith("250 2.0.0 Ok")
     assert world.passed() == {"tag.ben": 1, "cleo": 1, "ben": 1}
     assert set(await world.held()) == {"hold.ben", "hold.cleo", "reject.dora"}
+    await comes(lambda: _lengths(world, PASSED=3, REJECTED=1))
     assert {row["origin"] for row in await world.queue.rows(t.message)} == {"filter"}
 
 
@@ -120,7 +124,7 @@ async def test_one_answer_is_never_a_second_delivery(world):
         for answer in answers:
             assert (await world.say(*names))[0].startswith(answer), to
         assert {n: c for n, c in world.passed().items() if n in names} == {f"{n}+{number}": 1 for n in passed}, to
-        mails = [m["rcpt"] for m in await world.queue.rows(t.mail)]
+        mails = [m["rcpt"] for m in await world.on_hold()]
         assert sorted(m for m in mails if f"+{number}@" in m) == sorted(f"{n}+{number}@rcq.example" for n in held), to
         reasons = await world.held()
         assert all(why in reasons[f"{name}+{number}"] for name, why in held.items()), (to, reasons)
@@ -174,7 +178,8 @@ async def test_behind_postfix(queue, tmp_path, transport):
             await talk.mail("ada@sender.example", ["ben@rcq.example", "hold.cleo@rcq.example", "tag.otis@rcq.example"])
             first = (await talk.data(MAIL)).split()[-1]
             await comes(lambda: len(postfix.delivered()) == 2)
-            (detail,) = await comes(lambda: queue.rows(t.message_detail))
+            (held,) = await comes(lambda: queue.rows(t.mail, status="ONHOLD"))
+            (detail,) = await queue.rows(t.message_detail, message=held["message"])
             log = postfix.log()
             await comes(lambda: _empty(postfix))
     finally:
@@ -184,6 +189,10 @@ async def test_behind_postfix(queue, tmp_path, transport):
     assert (receipt["helo"], receipt["ident"]) == ("their.helo.example", first)
     assert (judge.asked[0][1].queue_id, judge.asked[0][1].client) == (first, "198.51.100.7")
     assert f"orig_queue_id={first}" in log and "orig_client=mail.sender.example[198.51.100.7]" in log
+
+
+async def _lengths(world: World, **wanted: int) -> bool:
+    return {s: len(await world.queue.rows(t.mail, status=s)) for s in wanted} == wanted
 
 
 async def _empty(postfix: Postfix) -> bool:

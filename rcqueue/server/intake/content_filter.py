@@ -54,6 +54,7 @@ class ContentFilter(SmtpIntake):
         todo = plan(judgement, everybody, one_answer=not server.each)
         mail = _Mail(self._intake, judgement, sender, data, receipt, server.each)
         mail.answers |= dict.fromkeys(everybody, DEFERRED) | dict.fromkeys(todo.refuse, REFUSED)
+        mail.record("REJECTED", todo.refuse)
         if not todo.go:
             await mail.hold(todo.hold)
             return mail.answers
@@ -88,6 +89,11 @@ class _Mail:
         said = f"250 2.0.0 Held as {', '.join(map(encode_message, ids))}"
         self.answers |= dict.fromkeys(self.answers if not self._each else decisions, said)
 
+    def record(self, status: str, recipients: Iterable[str]) -> None:
+        if to := list(recipients):
+            more = (self._data, self._receipt)
+            self._intake.record(status, self._sender, to, *more, origin="filter", judgement=self._judgement)
+
     async def hand_over(self, handover: Handover, todo: Plan, server: Connection) -> None:
         content = passed_on(self._data, todo.headers)
         utf8, client = self._receipt.smtputf8, server.forwarded()
@@ -116,6 +122,7 @@ class _Mail:
         if said is None:
             said = await handover.dot()
         if said.good:
+            self.record("PASSED", taken)
             self.answers |= dict.fromkeys(
                 taken if self._each else self.answers, f"250 2.0.0 Ok: passed on: {said.text}"
             )

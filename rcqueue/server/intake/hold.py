@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +18,9 @@ from rcqueue.server.marshal.hold import Arrival
 from rcqueue.server.reading.scan import Scan, scan
 from rcqueue.server.scan.decide import Decision
 from rcqueue.server.scan.judge import Judgement
+from rcqueue.server.store.writer import Stopped
+
+log = logging.getLogger(__name__)
 
 LARGE = 1 << 20  #: bytes; scanning less than this takes less than handing it to a thread
 MAX_WAITING = 2000  #: operations that wait for the writer
@@ -40,6 +44,7 @@ class Intake:
         self.marshal, self._config = marshal, config
         self._max_waiting, self._max_bytes = max_waiting, max_bytes
         self._bytes = 0
+        self._records: set[asyncio.Task[None]] = set()
 
     @property
     def busy(self) -> bool:
@@ -72,6 +77,49 @@ class Intake:
         finally:
             self._bytes -= len(raw)
 
+    def record(
+        self,
+        status: str,
+        sender: str,
+        recipients: Sequence[str],
+        raw: bytes,
+        receipt: Receipt,
+        *,
+        origin: str,
+        judgement: Judgement,
+    ) -> None:
+        """Notes what is known of mail that was PASSED or REJECTED, soon: nobody waits for it, and none of it is kept
+        while more waits to be written than the bounds allow."""
+        if self.busy:
+            return
+        self._bytes += len(raw)
+        work = self._record(status, sender, recipients, raw, receipt, origin, judgement)
+        task = asyncio.get_running_loop().create_task(work, name="record")
+        self._records.add(task)
+        task.add_done_callback(self._records.discard)
+
+    async def _record(
+        self,
+        status: str,
+        sender: str,
+        recipients: Sequence[str],
+        raw: bytes,
+        receipt: Receipt,
+        origin: str,
+        judgement: Judgement,
+    ) -> None:
+        try:
+            arrivals = await self.arrivals(
+                sender, recipients, raw, receipt, status=status, origin=origin, judgement=judgement
+            )
+            await self.marshal.hold(arrivals)
+        except Stopped:
+            pass
+        except Exception:
+            log.exception("what is known of a mail could not be noted")
+        finally:
+            self._bytes -= len(raw)
+
     async def arrivals(
         self,
         sender: str,
@@ -80,6 +128,7 @@ class Intake:
         receipt: Receipt,
         *,
         origin: str,
+        status: str = "ONHOLD",
         judgement: Judgement | None = None,
         account: int | None = None,
         session: int | None = None,
@@ -100,6 +149,7 @@ class Intake:
                 raw,
                 read if judgement is None else _judged(read, [judgement.by_recipient[to] for to in theirs]),
                 receipt.model_copy(update={**seen, "recipients": list(theirs)}),
+                status=status,
                 origin=origin,
                 scans=scans,
                 account=account,

@@ -219,16 +219,19 @@ class _Session(asyncio.Protocol):
         envelope = ScanEnvelope(sender, tuple(dict.fromkeys(addresses.values())), client, self._helo, ident)
         judgement = await milter.judge.judge(raw, envelope)
         todo = plan(judgement, envelope.recipients, one_answer=True)
-        if todo.refuse:
-            return wire.reply(REFUSED)
-        if not todo.go and not todo.hold:
+        if not todo.go and not todo.hold and not todo.refuse:
             return wire.reply(DEFERRED)
+        if self._transport is None:  # nobody waits for the answer: the client will come again
+            return b""
+        receipt, intake = self._receipt(message, ident), milter.intake
+        if todo.refuse:
+            intake.record("REJECTED", sender, list(todo.refuse), raw, receipt, origin="milter", judgement=judgement)
+            return wire.reply(REFUSED)
         if todo.hold:
-            if self._transport is None:  # nobody waits for the answer: the client will come again
-                return b""
-            receipt = self._receipt(message, ident)
-            held = Judgement(judgement.results, todo.hold)
-            await milter.intake.hold(sender, list(todo.hold), raw, receipt, origin="milter", judgement=held)
+            held = Judgement(judgement.results, todo.hold, judgement.contents)
+            await intake.hold(sender, list(todo.hold), raw, receipt, origin="milter", judgement=held)
+        if todo.go:
+            intake.record("PASSED", sender, todo.go, raw, receipt, origin="milter", judgement=judgement)
         return self._edits(message, addresses, todo) if todo.go else wire.DISCARD
 
     def _edits(self, message: _Message, addresses: dict[bytes, str], todo: Plan) -> bytes:
