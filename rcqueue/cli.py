@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from rcqueue import __version__
 from rcqueue.client.session import SessionError
-from rcqueue.commands import acpi, act, importing, mail, people, server, sign_in, terminal, watch
+from rcqueue.commands import acpi, act, importing, mail, people, scans, server, sign_in, terminal, watch
 from rcqueue.commands.arguments import EXIT_HELP, Commands, server_options
 from rcqueue.commands.output import complain
 from rcqueue.commands.status import DONE, FAILED, USAGE, Failure
@@ -44,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     for group in (sign_in, mail, watch, act):
         group.add(commands)
     people.add(commands, server.add_first_admin)
-    for group in (acpi, importing, server):
+    for group in (acpi, importing, scans, server):
         group.add(commands)
     return parser
 

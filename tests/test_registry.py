@@ -83,6 +83,8 @@ def route_of(action: Action) -> str:
     where = V1 + {"mail": "/mails", "act": "/acts"}.get(action.object, f"/{action.object}")
     one = where + ("/{name}" if action.object == "people" else "/{id}")
     match action.verb:
+        case "file" | "test":
+            return f"POST {where}" + ("/test" if action.verb == "test" else "")
         case "list":
             return f"GET {where}"
         case "show":

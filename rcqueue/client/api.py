@@ -31,6 +31,7 @@ from rcqueue.model.mail import (
     Wire,
     rfc3339,
 )
+from rcqueue.model.scan import PolicyTested, Scanned
 
 from .http import ApiProblem, Http, Params, Unreachable, unexpected
 
@@ -235,6 +236,20 @@ class Api(Http):
         """Puts one message on hold, its bytes as they are. The ids: one a customer among the recipients."""
         params: Params = {"sender": sender, "rcpt": recipients}
         return _list(_IDS, await self.post(V1 + "/import", content=raw, params=params, key=key), "ids")
+
+    # -- scanning
+
+    async def scan(self, raw: bytes, sender: str = "", recipients: Sequence[str] = ()) -> Scanned:
+        """What the server's scanners say of a message; nothing is kept."""
+        return _model(Scanned, await self._judged("/scan", raw, sender, recipients))
+
+    async def test_policy(self, raw: bytes, sender: str = "", recipients: Sequence[str] = ()) -> PolicyTested:
+        """The same, and what the policy would do with it for each recipient."""
+        return _model(PolicyTested, await self._judged("/policy/test", raw, sender, recipients))
+
+    async def _judged(self, path: str, raw: bytes, sender: str, recipients: Sequence[str]) -> Any:
+        params: Params = {"sender": sender, "rcpt": recipients}
+        return await self.post(V1 + path, content=raw, params=params)
 
 
 _ACTS = TypeAdapter(list[ActProgress])

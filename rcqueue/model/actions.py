@@ -154,6 +154,15 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "people.password", "set a person's password", "w", ("people",), Right.ADMINISTER, True, cli="people password"
     ),
+    # -- scanners
+    Action("scan.file", "what the scanners say of a message in a file", contexts=(), right=Right.VIEW, cli="scan"),
+    Action(
+        "policy.test",
+        "what the policy would do with a message in a file, and why",
+        contexts=(),
+        right=Right.VIEW,
+        cli="policy test",
+    ),
     Action("audit.list", "the audit log", None, ("queue",), Right.AUDIT, cli="audit list"),
     # -- the view
     Action("view.down", "next mail, next line", "j,down", _LISTS),

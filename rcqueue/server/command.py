@@ -22,6 +22,7 @@ from rcqueue.server.asgi import Server
 from rcqueue.server.config import Address, Config, ConfigMistake, load
 from rcqueue.server.identity.sessions import Identity
 from rcqueue.server.marshal import Marshal, Refusal, Terms
+from rcqueue.server.scan.judge import policy_of
 from rcqueue.server.store import migrations
 from rcqueue.server.store.clock import Clock
 from rcqueue.server.store.database import Database, InUse
@@ -80,6 +81,7 @@ async def _serve(config: Config) -> None:
 @_command
 def check_config(args: argparse.Namespace) -> int:
     config = load(args.config)
+    policy_of(config)
     http, smtp, hop = config.http.listen, config.smtp.listen, config.next_hop.default
     print(safe_text(f"{args.config} is good: data in {config.data_dir}, http {http}, smtp {smtp}, next hop {hop}"))
     return DONE

@@ -32,10 +32,17 @@ class Live:
     """`async with Live(tmp_path) as live`: `live.api("ben")` is a client that is signed in as an operator."""
 
     def __init__(
-        self, folder: Path, *, recall: str = "10s", customers: Sequence[dict[str, Any]] = (), synchronous: str = "OFF"
+        self,
+        folder: Path,
+        *,
+        recall: str = "10s",
+        customers: Sequence[dict[str, Any]] = (),
+        synchronous: str = "OFF",
+        **more: Any,
     ) -> None:
         self.folder = folder
         self.recall, self.customers, self._synchronous = recall, customers, synchronous
+        self._more = more  # of the configuration
         self.tokens: dict[str, str] = {}
         self._apis: list[Api] = []
 
@@ -49,6 +56,7 @@ class Live:
             next_hop={"default": f"127.0.0.1:{self.next_hop.port}"},
             hold={"recall": self.recall},
             customer=self.customers,
+            **self._more,
         )
         await self.open()
         if not self.tokens:

@@ -109,6 +109,7 @@ class Guest:
                 if not reads_only:
                     await self._lists()
                     await self._acts()
+                    await self._asks_scanners()
                     await self._administers()
                     await self._signs_in_again()
 
@@ -166,6 +167,11 @@ class Guest:
         await self._ask("POST /acts/{id}/stop", act)
         await self._ask("GET /acts/{id}/results", act)
 
+    async def _asks_scanners(self) -> None:
+        for route in ("POST /scan", "POST /policy/test"):
+            for params in ({}, {"rcpt": ["x@example.org", "y@elsewhere.example"], "sender": "ada@sender.example"}):
+                await self._ask(route, params=params, content=b"Subject: in\r\n\r\nx\r\n")
+
     async def _administers(self) -> None:
         await self._ask("POST /import", params={"rcpt": "x@example.org"}, content=b"Subject: in\r\n\r\nx\r\n")
         await self._ask("POST /people", json={"name": "eve", "password": PASSWORD, "roles": [_PEOPLE["grant"]]})
@@ -222,6 +228,8 @@ class Guest:
             **{f"people.{what}": {"name": self.name, **more} for what, more in _PEOPLE.items()},
             "people.create": {"name": "eve", "password": PASSWORD, "role": "operator", "customer": "all"},
             "act.stop": {"id": "none"},
+            "scan.file": {"raw": "Subject: in\r\n\r\nx\r\n"},
+            "policy.test": {"raw": "Subject: in\r\n\r\nx\r\n", "rcpt": ["x@example.org"]},
         }
         asked: list[dict[str, Any]] = [{"cmd": name, **arguments.get(name, {})} for name in COMMANDS]
         asked += [{"cmd": name, "id": id} for id in self.ids for name in ("mail.show", "mail.body")]
@@ -327,7 +335,7 @@ def _home(folder: Path) -> dict[str, str]:
 
 
 def _named(words: Sequence[str]) -> tuple[str, ...]:
-    return tuple(words[:2]) if words[0] in ("people", "audit", "config") else tuple(words[:1])
+    return tuple(words[:2]) if words[0] in ("people", "audit", "config", "policy") else tuple(words[:1])
 
 
 def _commands(ids: Sequence[str], folder: Path) -> list[tuple[str, ...]]:
@@ -337,6 +345,8 @@ def _commands(ids: Sequence[str], folder: Path) -> list[tuple[str, ...]]:
     found += [("list", "status:any"), ("list", "--mails", "--json"), ("import", str(folder / "in.eml"))]
     found += [("list", "--json", "--sort", sort) for sort in SORTS]
     found += [("list", "--", term) for term in terms(four)]
+    scanned = str(folder / "in.eml")
+    found += [("scan", scanned), ("policy", "test", scanned), ("policy", "test", scanned, "--rcpt", "x@y.example")]
     for id in ids:
         found += [("show", id, "--part", part) for part in Part]
     found += [("show", ids[0], "--part", part, "--json") for part in Part]

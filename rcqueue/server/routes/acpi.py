@@ -23,7 +23,7 @@ from rcqueue.model.query import QueryError, QueryForbidden
 from rcqueue.server.identity.sessions import check_name
 from rcqueue.server.marshal import Refusal
 
-from . import acts, people
+from . import acts, people, scans
 from .acpi_mails import FIELDS, Selection, select_mails, show_mails
 from .deps import Asker, Viewer
 from .mails import number, part_of, read_raw, summary_of
@@ -348,6 +348,23 @@ async def _audit(asker: Viewer, arguments: dict[str, Any]) -> Any:
     return found["entries"]
 
 
+def _scanned(ask: Callable[[Viewer, bytes, str, list[str]], Awaitable[dict[str, Any]]]) -> Command:
+    """`raw` is the message, one character a byte (Latin-1), as mail.show gives it."""
+
+    async def run(asker: Viewer, arguments: dict[str, Any]) -> Any:
+        text, sender = _take(arguments, "raw", str), _take(arguments, "sender", str, "")
+        recipients = _take(arguments, "rcpt", list, [])
+        if len(recipients) > 100 or not all(isinstance(to, str) for to in recipients):
+            raise ValueError("rcpt: a list of at most 100 addresses was expected")
+        try:
+            raw = text.encode("latin-1")
+        except UnicodeEncodeError:
+            raise ValueError("raw: one character a byte was expected (Latin-1)") from None
+        return await ask(asker, raw, sender, recipients)
+
+    return run
+
+
 async def _list(asker: Viewer, arguments: dict[str, Any]) -> Any:
     raise AssertionError("mail.list streams")
 
@@ -367,4 +384,6 @@ COMMANDS: dict[str, Command] = {
         for what in ("lock", "unlock", "grant", "revoke", "enable", "disable", "password")
     },
     "audit.list": _audit,
+    "scan.file": _scanned(scans.scan),
+    "policy.test": _scanned(scans.judge),
 }

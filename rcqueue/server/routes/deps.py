@@ -14,6 +14,7 @@ from rcqueue.model.access import Access
 from rcqueue.server.identity.sessions import Identity
 from rcqueue.server.marshal import Idempotency, Marshal, Refusal
 from rcqueue.server.reading.children import Readers
+from rcqueue.server.scan.judge import Judge
 
 if TYPE_CHECKING:  # the hub is handed to the routes: they are of one floor, and do not import each other
     from rcqueue.server.hub import Hub
@@ -31,6 +32,9 @@ class Parts:
     hub: Hub
     readers: Readers
     importer: Any  # intake.files.Importer; routes and intake do not import each other
+    exporter: Any  # intake.exporter.Exporter
+    judge: Judge
+    customer_of: Callable[[str], str]  # of a recipient
     version: str
 
 

@@ -42,6 +42,11 @@ class Judgement:
     contents: Contents = field(default_factory=Contents)
 
 
+def policy_of(config: Config) -> Policy:
+    """Raises ConfigMistake."""
+    return policies.load(config.policy, {at.name: at.away for at in config.scanner})
+
+
 def scanner_of(at: ScannerAt) -> Scanner:
     return _TYPES[at.type](at)
 
@@ -50,9 +55,9 @@ class Judge:
     """Raises ConfigMistake when the policy can't be read. `readers` look into messages; without any it has its own."""
 
     def __init__(self, config: Config, readers: Readers | None = None) -> None:
-        aways: dict[str, policies.Away] = {at.name: at.away for at in config.scanner}
-        self.policy: Policy = policies.load(config.policy, aways)
+        self.policy = policy_of(config)
         self.scanners: dict[str, Scanner] = {at.name: scanner_of(at) for at in config.scanner}
+        self.size_limit = config.smtp.size_limit  #: bytes of a message that anybody may ask about
         self._own = Readers() if readers is None else None
         self._readers = readers or self._own
         self._probing: asyncio.Task[None] | None = None
