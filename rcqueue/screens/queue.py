@@ -185,6 +185,8 @@ class QueueScreen(Screen[None]):
 
     def _paint_panes(self, line: Row | None) -> None:
         assert self.desk is not None
+        if self.has_class("-alone"):  # to paint what is hidden makes the compositor arrange the whole screen
+            return
         first, second = self.first, self.second
         if line is None:
             first.show([])

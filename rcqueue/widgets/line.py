@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import groupby
+from operator import itemgetter
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -58,7 +60,8 @@ class Styled(Widget):
         """The pieces in exactly `width` cells; what is too long is cut."""
         segments: list[Segment] = []
         room = width
-        for text, style in pieces:
+        for style, run in groupby(pieces, itemgetter(1)):  # what comes after is done once a segment
+            text = "".join(text for text, _ in run)
             length = cell_len(text)
             if length > room:
                 text, length = set_cell_size(text, room), room

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
@@ -78,10 +79,11 @@ class QueueTable(Styled, can_focus=True):
         current = self.view.current
         self.painted = None if current is None else replace(current)
         now = self._lines()
-        width = self.size.width
-        for y, key in enumerate(now):
-            if y >= len(self._painted) or self._painted[y] != key:
-                self.refresh(Region(0, y, width, 1))
+        changed = [y for y, key in enumerate(now) if y >= len(self._painted) or self._painted[y] != key]
+        # Lines that follow each other are one region: each costs the compositor a pass.
+        for _, run in groupby(enumerate(changed), lambda at: at[1] - at[0]):
+            lines = [y for _, y in run]
+            self.refresh(Region(0, lines[0], self.outer_size.width, len(lines)))
         self._painted = now
 
     def _lines(self) -> list[object]:
@@ -110,10 +112,10 @@ class QueueTable(Styled, can_focus=True):
         )
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
+        width, height = self.outer_size  # there is no border; Widget.size looks into the compositor each time
         if y == 0:
             return self.strip(self._layout_now.head(self.view.sort), width)
-        if y == self.size.height - 1:
+        if y == height - 1:
             return self._foot_strip(width)
         rows = self.view.visible()
         if y - 1 < len(rows):
