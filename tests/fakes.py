@@ -328,12 +328,11 @@ class FakeApi:
             case Part.TEXT:
                 return Text(id=id, text="Dear customer,\n\nyour password expires today.")
             case Part.ENVELOPE:
-                lines = [
-                    MailLine(
-                        id=encode_mail(m.number, n), toEmail=x.to, status=x.status, expiry=m.expiry, version=x.version
-                    )
-                    for n, x in enumerate(m.mails)
-                ]
+                lines = []
+                for n, x in enumerate(m.mails):
+                    claim = RowClaim(who=x.claim, mails=1, session=f"s-{x.claim}", fence=x.fence) if x.claim else None
+                    mail = MailLine(id=encode_mail(m.number, n), toEmail=x.to, status=x.status, version=x.version)
+                    lines.append(mail.model_copy(update={"expiry": m.expiry, "claim": claim}))
                 return Envelope(id=id, sender=m.sender, mails=lines)
         raise AssertionError(part)
 

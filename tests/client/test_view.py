@@ -37,7 +37,7 @@ class World(RuleBasedStateMachine):
         self.sent = self.store.seq  # entries up to here are in the feed's queue, or were given
         self.answers: list[tuple[Fetch, Page | None]] = []
         self.view = View(self.belongs, ME, sort, height=5, page=PAGE)
-        self.before: list[str] = []
+        self.true_at: dict[str, int] = {}  # by row held: the sequence it was last true at
 
     def belongs(self, row: Row) -> bool | None:
         return matches_row(parse(self.text, me=ME), row, to_us(self.store.now))
@@ -122,7 +122,7 @@ class World(RuleBasedStateMachine):
     def turn(self, pages: int) -> None:
         self.view.turn(pages)
 
-    @rule(key=st.sampled_from(["top", "bottom", "mark", "unmark", "hold_still"]))
+    @rule(key=st.sampled_from(["top", "bottom", "mark", "mark", "mark", "hold_still"]))
     def key(self, key: str) -> None:
         getattr(self.view, key)()
 
@@ -163,6 +163,10 @@ class World(RuleBasedStateMachine):
         assert len(ids) <= 2 * (KEPT + 2) * 9 + 9
         assert (view.cursor in self.ids()) if ids else view.cursor is None
         assert 0 <= view.first <= max(0, len(ids) - 1)
+        for line in view.lines:
+            assert line.seq >= self.true_at.get(line.id, 0), "a row became older than it was"
+        self.true_at = {line.id: line.seq for line in view.lines}
+        assert not [m for m in view._fresh if m in view.index]
         assert not [m for m in view.marks if m in view.index and view.index[m].gone]
 
     def ask(self, fetch: Fetch) -> Page:
@@ -224,7 +228,7 @@ class World(RuleBasedStateMachine):
         assert self.ids() == order[-view.height :]
 
 
-World.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+World.TestCase.settings = settings(max_examples=300, stateful_step_count=50, deadline=None)
 TestView = World.TestCase
 
 
@@ -243,3 +247,24 @@ def test_pages_turned_faster_than_the_server_answers_are_all_turned():
         world.view.turn(-1)
     world.quiet()
     assert world.ids() == order[: world.view.height]
+
+
+def test_memory_is_bounded_though_every_page_s_first_rows_leave() -> None:
+    store = Store()
+    for _ in range(400):
+        store.now += timedelta(seconds=1)
+        store.hold("a@b.example", ["c@acme.example"], "hello")
+    view = View(lambda row: row.status == "ONHOLD", ME, height=5, page=PAGE)
+    most = 0
+    for _ in range(120):
+        while (fetch := view.next_fetch()) is not None:
+            where = {fetch.kind: fetch.value} if fetch.kind in ("before", "after") else {}
+            page = store.page("", "-time", view.limit, ME, **where)
+            view.answer(fetch, page)
+            for row in page.rows[:1]:
+                message = store.messages[row.id]
+                view.entries([store.change("mail.release", "bob", message, [0], status=Status.RELEASED)])
+        view.move(3)
+        most = max(most, len(view.lines))
+    assert view.cursor == sorted(store.messages)[0] or view.below
+    assert most <= 2 * (KEPT + 2) * view.limit
