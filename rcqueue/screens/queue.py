@@ -176,6 +176,7 @@ class QueueScreen(Screen[None]):
         """The panes follow the cursor: the row's own fields at once, the rest when it rests."""
         line = self.view.current
         if self.reading.turn_to(line.id if line is not None else None):
+            self.first.top = self.second.top = 0
             for timer in (self._rest, self._present):
                 if timer is not None:
                     timer.stop()
@@ -187,17 +188,16 @@ class QueueScreen(Screen[None]):
         assert self.desk is not None
         if self.has_class("-alone"):  # to paint what is hidden makes the compositor arrange the whole screen
             return
-        first, second = self.first, self.second
+        panes = (self.first, self.second)
         if line is None:
-            first.show([])
-            second.show([])
+            for pane in panes:
+                pane.show([])
             self.lines["tabs"].say()
             return
         locked = not self.desk.may_read(line.row)
         tabs = self._tabs_shown()
-        first.show(self.reading.show(tabs[0], line.row, locked=locked), keep_place=self.reading.message == line.id)
-        if len(tabs) > 1:
-            second.show(self.reading.show(tabs[1], line.row, locked=locked), keep_place=True)
+        for pane, tab in zip(panes, tabs, strict=False):
+            pane.show(self.reading.show(tab, line.row, locked=locked, brief=True), keep_place=True)
         shown = tab_line(TABS, self.tab, locked=locked, open=self.reading.body_open)
         self.lines["tabs"].say(shown)
 
@@ -293,6 +293,7 @@ class QueueScreen(Screen[None]):
     def _turn_tab(self, by: int) -> None:
         self.remove_class("-alone")
         self.tab = TABS[(TABS.index(self.tab) + by) % len(TABS)]
+        self.first.top = 0
         self._read()
         self._tell()
 

@@ -79,8 +79,8 @@ class Reading:
                     self.parts[part] = got
                     self.problems.pop(part, None)
 
-    def show(self, tab: str, row: Row, *, locked: bool) -> list[Entry]:
-        """The entries of a pane for this tab."""
+    def show(self, tab: str, row: Row, *, locked: bool, brief: bool = False) -> list[Entry]:
+        """The entries of a pane for this tab; `brief` where the pane is small."""
         if tab == "body":
             if locked:
                 return parts.body_locked(row)
@@ -92,7 +92,7 @@ class Reading:
             return wrong
         summary, receipt, now = self.parts.get("summary"), self.parts.get("receipt"), self.clock()
         if tab == "headers":
-            return parts.headers(row, summary, receipt.receipt if receipt else None, now)
+            return parts.headers(row, summary, receipt.receipt if receipt else None, now, brief=brief)
         if tab == "verdict":
             return parts.verdict(row, summary.verdict if summary else None)
         if tab == "receipt" and receipt is not None:

@@ -6,10 +6,12 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
+
 from .columns import SOON
 from .line import Piece
 from .pane import NAME, Entry
-from .text import age, moment, plural, size
+from .text import age, fit, moment, plural, size
 
 if TYPE_CHECKING:
     from rcqueue.model.journal import Entry as Journal
@@ -18,11 +20,14 @@ if TYPE_CHECKING:
 
 TABS = ("headers", "verdict", "receipt", "body", "history", "recipients")
 _FIRST = ("from", "reply-to", "to", "cc", "subject", "date")  # the order of the header pane
+BRIEF = 66  # cells of a list of addresses, where the subject must still be seen below it
 _AUTH = re.compile(r"\b(spf|dkim|dmarc|arc)=(\w+)", re.IGNORECASE)
 
 
-def headers(row: Row, summary: Summary | None, receipt: Receipt | None, now: datetime) -> list[Entry]:
-    """What the row itself says stands at once; the rest when it is here."""
+def headers(
+    row: Row, summary: Summary | None, receipt: Receipt | None, now: datetime, *, brief: bool = False
+) -> list[Entry]:
+    """What the row itself says stands at once; the rest when it is here. `brief`: a line of addresses is enough."""
     listed = summary.headers if summary is not None else None
     if listed is None:
         entries = [
@@ -39,6 +44,8 @@ def headers(row: Row, summary: Summary | None, receipt: Receipt | None, now: dat
         value = field.value
         if field.name.lower() == "to" and row.recipients > 1:
             value = f"{plural(row.recipients, 'recipient')}: {value}"
+        if brief and field.name.lower() in ("to", "cc") and cell_len(value) > BRIEF:
+            value = fit(value, BRIEF)
         entries.append(_field(field.name, value or "(empty)"))
         if field.name.lower() == "subject" and receipt is not None:
             entries += _from_receipt(receipt, now)

@@ -334,3 +334,26 @@ async def test_the_theme_changes_in_place() -> None:
         assert t.app.theme == "rcqueue-dark"
         t.app.open("view.theme")
         await t.until(lambda: t.app.theme == "rcqueue-light")
+
+
+async def test_many_addresses_do_not_hide_the_subject_below_them() -> None:
+    store = queue(5)
+    store.hold("a@b.example", [", ".join(f"r{n}@acme.example" for n in range(40)), "x@acme.example"], "look here")
+    async with terminal(store) as t:
+        await t.shows("Subject  look here")
+        await t.shows("Client")
+        assert any(
+            line.strip().startswith("To       2 recipients: r0@acme") and line.endswith("..") for line in t.shown
+        )
+        await t.press("enter")
+        await t.shows("r39@acme.example")
+
+
+async def test_another_mail_is_shown_from_its_beginning() -> None:
+    async with terminal(queue()) as t:
+        await t.press("tab", "tab")
+        await t.shows("ESMTPS")
+        await t.press("j", "right_square_bracket", "right_square_bracket")
+        await t.until(lambda: t.app.queue.first.top > 0 and "Received" not in t.text)
+        await t.press("j")
+        await t.until(lambda: "Received" in t.text and t.app.queue.first.top == 0)
