@@ -15,6 +15,7 @@ class Right(StrEnum):
     DELETE = "delete"
     EXTEND = "extend"
     NOTE = "note"
+    HOLD = "hold"  # to put mail on hold over the API: what a filter's token is narrowed to
     AUDIT = "audit"
     ADMINISTER = "administer"
 

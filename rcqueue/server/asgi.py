@@ -19,6 +19,7 @@ from rcqueue.server.delivery import Delivery
 from rcqueue.server.hub import Hub
 from rcqueue.server.identity.sessions import Identity
 from rcqueue.server.intake.content_filter import ContentFilter
+from rcqueue.server.intake.exporter import Exporter
 from rcqueue.server.intake.files import Importer
 from rcqueue.server.intake.hold import Intake
 from rcqueue.server.intake.milter import MilterIntake
@@ -27,7 +28,7 @@ from rcqueue.server.marshal import Marshal, Terms
 from rcqueue.server.marshal.clockwork import Clockwork
 from rcqueue.server.marshal.customers import SetCustomers
 from rcqueue.server.reading.children import Readers
-from rcqueue.server.routes import acpi, acts, feed, imports, login, mails, meta, people, problem, scans
+from rcqueue.server.routes import acpi, acts, feed, imports, login, mails, meta, people, problem, rspamd, scans
 from rcqueue.server.routes.deps import Parts
 from rcqueue.server.scan.judge import Judge
 from rcqueue.server.store import tables as t
@@ -46,7 +47,7 @@ def build_app(parts: Parts) -> FastAPI:
     )
     app.state.parts = parts
     problem.install(app)
-    for module in (login, acts, mails, people, imports, scans, feed):
+    for module in (login, acts, mails, people, imports, rspamd, scans, feed):
         app.include_router(module.router, prefix="/api/v1")
     for module in (acpi, meta):
         app.include_router(module.router)
@@ -116,6 +117,7 @@ class Server:
             hub,
             readers,
             importer.import_message,
+            Exporter(intake, config.smtp.size_limit, config.smtp.recipient_limit),
             self.judge,
             config.customer_of,
             __version__,

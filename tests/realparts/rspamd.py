@@ -31,8 +31,8 @@ class Rspamd:
 
 
 @contextmanager
-def running(*, exporter: int | None = None) -> Iterator[Rspamd]:
-    """`exporter`: a port of ours that metadata_exporter posts every mail to, on /meta."""
+def running(*, exporter: tuple[str, str] | None = None) -> Iterator[Rspamd]:
+    """`exporter`: the URL that metadata_exporter posts every mail to, and its password there."""
     with folder("rspamd") as path:
         port, controller, redis = free_port(), free_port(), free_port()
         for one in ("local.d", "override.d", "run", "log", "redis"):
@@ -80,7 +80,7 @@ def _keep(compiled: Path) -> None:
         shutil.rmtree(ours)
 
 
-def _files(path: Path, port: int, controller: int, redis: int, exporter: int | None) -> dict[str, str]:
+def _files(path: Path, port: int, controller: int, redis: int, exporter: tuple[str, str] | None) -> dict[str, str]:
     files = {
         "local.d/options.inc": f"""
             dns {{ timeout = 0.05s; retransmits = 1; nameserver = ["127.0.0.1:9"]; }}
@@ -103,11 +103,12 @@ def _files(path: Path, port: int, controller: int, redis: int, exporter: int | N
         **{f"local.d/{module}.conf": "enabled = false;" for module in _OFF.split()},
     }
     if exporter is not None:
+        url, password = exporter
         files["local.d/metadata_exporter.conf"] = f"""
             rules {{
               RCQUEUE {{
-                backend = "http"; url = "http://127.0.0.1:{exporter}/meta"; selector = "default"; formatter = "default";
-                meta_headers = true; meta_header_prefix = "X-Rspamd-"; timeout = 2s;
+                backend = "http"; url = "{url}"; user = "rcqueue"; password = "{password}"; timeout = 2s;
+                selector = "default"; formatter = "default"; meta_headers = true;
               }}
             }}
         """

@@ -20,7 +20,7 @@ _OPERATOR = "view headers claim release delete extend note"
 RIGHTS = {
     "operator": frozenset(_OPERATOR.split()),
     "blind": frozenset(_OPERATOR.split()),
-    "admin": frozenset((_OPERATOR + " takeover audit administer").split()),
+    "admin": frozenset((_OPERATOR + " takeover hold audit administer").split()),
     "auditor": frozenset(("view", "headers", "audit")),
 }
 EVERY = frozenset(("ONHOLD", "RELEASING", "UNCERTAIN", "RELEASED", "DELETED", "EXPIRED"))

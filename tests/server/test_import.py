@@ -51,7 +51,7 @@ async def test_without_the_right_nothing_is_held_and_it_is_on_record(queue, impo
     for role in ("operator", "blind", "auditor"):
         with pytest.raises(Refusal) as caught:
             await importer.import_message(await queue.session(role), RAW, "", ["a@acme.example"])
-        assert (caught.value.kind, caught.value.extra["right"]) == ("forbidden", "administer")
+        assert (caught.value.kind, caught.value.extra["right"]) == ("forbidden", "hold")
     assert await queue.rows(t.message) == []
     assert [e["facts"]["verb"] for e in await queue.entries("denied")] == ["import"] * 3
 

@@ -24,7 +24,7 @@ class Importer:
     ) -> list[str]:
         """Puts a message on hold, its bytes as they are; the ids of its messages (one a customer).
 
-        The same under the same key is done once. Raises `Refusal`: needs the right to administer at each customer.
+        The same under the same key is done once. Raises `Refusal`: needs the right to hold at each customer.
         """
         if not raw:
             raise Refusal("bad-request", "the body is empty: the bytes of one message were expected")

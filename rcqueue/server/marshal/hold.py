@@ -65,7 +65,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Import(Hold):
-    """Held by a person: needs the right to administer at each customer whose mail it is."""
+    """Held over the API: needs the right to hold at each customer whose mail it is."""
 
     session: int
 
@@ -78,10 +78,10 @@ class Import(Hold):
         if who is None:
             raise unauthorized()
         for customer in (a.customer for a in self.arrivals):
-            if Right.ADMINISTER not in who.rights_at(customer):
+            if Right.HOLD not in who.rights_at(customer):
                 denied = Draft("denied", customer=customer, account=who.account, session=who.session)
-                denied.facts = {"verb": "import", "right": Right.ADMINISTER}
-                return Decision(no_right(Right.ADMINISTER, customer), [denied])
+                denied.facts = {"verb": "import", "right": Right.HOLD}
+                return Decision(no_right(Right.HOLD, customer), [denied])
         return Hold.decide(self, rows, now, seq)
 
 
