@@ -17,8 +17,9 @@ demo: setup
 system-packages:
 	@bash tests/system-packages.sh
 
+# Real processes and terminals two at a time: what fails beside others is run again alone, and must pass then.
 test: setup system-packages
-	$(PY) -m pytest -n 2 --dist loadgroup
+	$(PY) -m pytest -n 2 --dist loadgroup || $(PY) -m pytest --last-failed --last-failed-no-failures none
 
 check: setup
 	.venv/bin/ruff format --check .
