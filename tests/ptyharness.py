@@ -77,7 +77,8 @@ class Terminal:
     @property
     def text(self) -> str:
         if self._text is None:
-            self._text = "\n".join(self._screen.display)
+            # Not pyte's own `display`, which trips over what is left of a wide character.
+            self._text = "\n".join(map(self.line, range(self._screen.lines)))
         return self._text
 
     def line(self, y: int) -> str:
