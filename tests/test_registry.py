@@ -34,6 +34,7 @@ ROUTES_BESIDE = {
     f"GET {V1}/acts/{{id}}": "any verb, on many",
     f"GET {V1}/acts/{{id}}/results": "any verb, on many",
     f"POST {V1}/import": "intake",
+    f"POST {V1}/rspamd": "intake",
     "POST /acpi": "every action",
     "GET /healthz": "the installation",
     "GET /metrics": "the installation",
