@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 GATES = ("all", "edge", "terminal")  # all there; or this one left out
 WIDTH, HEIGHT = 240, 100  # room for all rows at once
-MESSAGE_TABS = ("headers-end", "verdict-end", "receipt-end", "body-end", "history-end", "recipients-end")
+MESSAGE_TABS = ("headers-end", "verdict-end", "receipt-end", "body-end", "history-end", "REPLY")
 
 
 class Walk:
