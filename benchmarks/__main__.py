@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks import machine
 from benchmarks.figures import Figure
 
-NAMES = ("start", "paging", "claims", "pages")
+NAMES = ("start", "paging", "claims", "pages", "scanning")
 ROOT = Path(__file__).parent.parent
 
 

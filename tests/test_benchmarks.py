@@ -12,7 +12,9 @@ import pytest
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize(("name", "figures"), [("start", 2), ("paging", 5), ("claims", 1), ("pages", 80)])
+@pytest.mark.parametrize(
+    ("name", "figures"), [("start", 2), ("paging", 5), ("claims", 1), ("pages", 80), ("scanning", 1)]
+)
 def test_it_runs_and_files_its_figures(name: str, figures: int, tmp_path: Path):
     command = [sys.executable, "-m", "benchmarks", "--quick", "--results", str(tmp_path), name]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=Path(__file__).parent.parent)
@@ -27,4 +29,4 @@ def test_it_runs_and_files_its_figures(name: str, figures: int, tmp_path: Path):
 def test_an_unknown_name_is_refused():
     command = [sys.executable, "-m", "benchmarks", "paginng"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=Path(__file__).parent.parent)
-    assert done.returncode == 2 and "paginng: expected some of start, paging, claims, pages" in done.stderr
+    assert done.returncode == 2 and "paginng: expected some of start, paging, claims, pages, scanning" in done.stderr
