@@ -174,6 +174,8 @@ class Guest:
 
     async def _administers(self) -> None:
         await self._ask("POST /import", params={"rcpt": "x@example.org"}, content=b"Subject: in\r\n\r\nx\r\n")
+        posted = {"X-Rspamd-From": "a@b.example", "X-Rspamd-Rcpt": '["x@example.org"]', "X-Rspamd-Action": "reject"}
+        await self._ask("POST /rspamd", headers=posted, content=b"Subject: posted\r\n\r\nx\r\n")
         await self._ask("POST /people", json={"name": "eve", "password": PASSWORD, "roles": [_PEOPLE["grant"]]})
         for verb, body in _PEOPLE.items():
             await self._ask(f"POST /people/{{name}}/{verb}", self.name, json=body)
