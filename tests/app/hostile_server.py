@@ -116,9 +116,11 @@ class HostileServer(StandIn):
         n = self.rows.index(known)
         text = group(n)
         headers = {"id": id, "fields": _fields(text, "headers-end"), "withheld": 2, "degraded": text}
-        line = {"id": id, "toEmail": text, "status": "ONHOLD", "version": 1, "claim": known["claim"]}
+        line = {"id": id, "status": "ONHOLD", "version": 1, "claim": known["claim"]}
+        texts = TEXTS[n % VISITED :: VISITED]
+        mails = [line | {"toEmail": text, "reply": text} for text in texts]
         verdict = {"id": id, "verdict": "SPAM", "score": 9.5, "required": 5, "reason": text, "degraded": "verdict-end"}
-        rules = [{"name": text, "points": 1.5, "description": text} for text in TEXTS[n % VISITED :: VISITED]]
+        rules = [{"name": text, "points": 1.5, "description": text} for text in texts]
         parts = {
             "": {
                 "row": known,
@@ -126,11 +128,11 @@ class HostileServer(StandIn):
                 "envelope": {"id": id, "sender": text, "mails": []},
                 "verdict": verdict | {"rules": rules},
             },
-            "envelope": {"id": id, "sender": text, "mails": [line | {"reply": f"{text} recipients-end"}], "more": 1},
+            "envelope": {"id": id, "sender": text, "mails": [*mails, line | {"toEmail": "recipients-end"}], "more": 1},
             "receipt": {"id": id, "receipt": _receipt(text)},
             "text": {
                 "id": id,
-                "text": "\n".join([*TEXTS[n % VISITED :: VISITED], "body-end"]),
+                "text": "\n".join([*texts, "body-end"]),
                 "source": text,
                 "degraded": text,
                 "truncated": True,

@@ -48,7 +48,7 @@ def loaded() -> Iterator[Loaded]:
 
         def send(lane: int) -> dict[str, int]:
             numbers = {}
-            with smtplib.SMTP("127.0.0.1", demo.smtp_port) as client:
+            with smtplib.SMTP("127.0.0.1", demo.smtp_port, timeout=30) as client:
                 for n, (name, raw) in islice(mails, lane, None, _LANES):
                     client.ehlo(f"mail{n:05}.example")
                     client.docmd("MAIL FROM:<sender@mail.example>")
