@@ -40,8 +40,8 @@ class Machine(Workplace):
 
     # -- people act
 
-    def one_act(self, verb: str, person: int, mail: int, how: int) -> Call:
-        who, (id, n) = self.session(person), self.bring(mail, VERBS[verb][1])
+    def one_act(self, verb: str, person: int, mail: int, how: int, statuses: frozenset[str] | None = None) -> Call:
+        who, (id, n) = self.session(person), self.bring(mail, statuses or VERBS[verb][1])
         target = (id, None) if mail % 3 == 0 else (id, n)
         return self.act(who, verb, [target], self.body(who, verb, target, how))
 
@@ -55,7 +55,9 @@ class Machine(Workplace):
 
     @rule(person=number, mail=number, how=number)
     def releases(self, person: int, mail: int, how: int) -> None:
-        self.together(self.one_act("release", person, mail, how))
+        """What is on hold; now and then what is being released already."""
+        status = "RELEASING" if how % 3 == 0 else "ONHOLD"
+        self.together(self.one_act("release", person, mail, how, frozenset((status,))))
 
     @rule(verb=st.sampled_from(("delete", "extend")), person=number, mail=number, how=number)
     def decides(self, verb: str, person: int, mail: int, how: int) -> None:
@@ -75,17 +77,20 @@ class Machine(Workplace):
 
     @rule(
         person=number,
+        other=number,
         mail=number,
         wait=st.sampled_from((0, 0, 130)),
         then=st.sampled_from(("release", "delete", "extend")),
     )
-    def claims_then_decides(self, person: int, mail: int, wait: int, then: str) -> None:
-        """As a person works: sees, claims, looks, and decides upon what was seen then, with the fence got then."""
-        who, target = self.session(person), self.mail(mail, HELD)
+    def claims_then_decides(self, person: int, other: int, mail: int, wait: int, then: str) -> None:
+        """As a person works: sees, claims, looks, and decides upon what was seen then, with the fence got then; while
+        somebody else wants the same."""
+        who, target = self.session(person), self.bring(mail, HELD)
         (said,) = self.together(self.act(who, "claim", [target], Body()))
         if isinstance(said, Done):
-            if wait:
-                self.queue.pass_time(wait * SECOND)
+            self.queue.pass_time(wait * SECOND)
+            if other % 2:
+                self.together(self.act(self.session(other), then, [target], Body(as_of=said.seq)))
             self.together(self.act(who, then, [target], Body(as_of=said.seq, fence=said.fence)))
 
     @rule(verb=st.sampled_from(sorted(VERBS)), person=number, mail=number, other=number, how=number)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
@@ -21,23 +21,18 @@ Patches = list[Any]
 class Mutant:
     name: str
     breaks: str
-    found_by: set[str]  #: what may be the first to say so: the first word of its message
     patches: Callable[[], Patches]
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        patches = self.patches()
-        for patch in patches:
-            patch.start()
-        try:
+        with ExitStack() as stack:
+            for patch in self.patches():
+                stack.enter_context(patch)
             yield
-        finally:
-            for patch in patches:
-                patch.stop()
 
 
-def _rule(verb: Verb, **changes: Any) -> Patches:
-    return [mock.patch.dict(verbs.RULES, {verb: replace(verbs.RULES[verb], **changes)})]
+def _rules(*changed: Verb, **changes: Any) -> Patches:
+    return [mock.patch.dict(verbs.RULES, {verb: replace(verbs.RULES[verb], **changes)}) for verb in changed]
 
 
 def _body_without(field: str) -> Patches:
@@ -64,12 +59,12 @@ def _expire_whole_messages() -> Patches:
     return [mock.patch.object(ends.Expire, "decide", decide)]
 
 
-def _delete_without_entry() -> Patches:
+def _release_without_entry() -> Patches:
     act = verbs.act_on_message
 
     def silent(d: verbs.Doing, numbers: Any) -> Any:
         results, draft = act(d, numbers)
-        return results, None if d.verb == Verb.DELETE else draft
+        return results, None if d.verb == Verb.RELEASE else draft
 
     return [mock.patch.object(verbs, "act_on_message", silent)]
 
@@ -101,38 +96,33 @@ def _recover_forgets_the_dot() -> Patches:
 
 
 MUTANTS = (
-    Mutant("fence", "who lost a claim may act upon it", {"answers"}, lambda: _body_without("fence")),
+    Mutant("fence", "who lost a claim may act upon it", lambda: _body_without("fence")),
     Mutant(
         "version",
         "an act upon what was seen before it changed is done",
-        {"answers", "state"},
         lambda: _body_without("as_of"),
     ),
-    Mutant("expiry", "with one mail of a message all of them expire", {"expiry"}, _expire_whole_messages),
+    Mutant("expiry", "with one mail of a message all of them expire", _expire_whole_messages),
     Mutant(
         "second release",
         "what is being released is released again, under another release id",
-        {"state", "answers"},
-        lambda: _rule(Verb.RELEASE, statuses=frozenset({"ONHOLD", "RELEASING"})),
+        lambda: _rules(Verb.RELEASE, statuses=frozenset({"ONHOLD", "RELEASING"})),
     ),
-    Mutant("journal", "a mail is deleted without an entry", {"journal"}, _delete_without_entry),
-    Mutant("rights", "everybody may do everything where they view", {"rights", "answers"}, _every_right),
+    Mutant("journal", "a mail is released without an entry", _release_without_entry),
+    Mutant("rights", "everybody may do everything where they view", _every_right),
     Mutant(
         "claim",
-        "a mail that another holds can be deleted",
-        {"claim", "answers"},
-        lambda: _rule(Verb.DELETE, checks_claim=False),
+        "what another holds can be released, deleted and extended",
+        lambda: _rules(Verb.RELEASE, Verb.DELETE, Verb.EXTEND, checks_claim=False),
     ),
     Mutant(
         "second attempt",
         "an attempt begins while another is under way",
-        {"state", "answers", "delivery"},
         _attempt_twice,
     ),
     Mutant(
         "dot",
         "after a crash what had its dot is sent again",
-        {"journal", "answers", "delivery"},
         _recover_forgets_the_dot,
     ),
 )
