@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from email.message import Message
-from email.parser import BytesHeaderParser
-from email.utils import getaddresses
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -19,6 +15,8 @@ from .output import Column, Out, complain
 from .status import FAILED, Failure, failure, worst
 
 if TYPE_CHECKING:
+    from email.message import Message
+
     from rcqueue.client.api import Api
 
 _MORE = """
@@ -90,6 +88,8 @@ async def _import(args: argparse.Namespace, api: Api, out: Out) -> int:
 
 def key_of(found: Found, sender: str, recipients: list[str]) -> str:
     """The same for the same message to the same people, so that a repeat does nothing."""
+    import hashlib
+
     told = hashlib.sha256("\0".join((sender, *recipients)).encode("utf-8", "surrogateescape"))
     told.update(hashlib.sha256(found.raw).digest())
     return "import-" + told.hexdigest()
@@ -97,6 +97,8 @@ def key_of(found: Found, sender: str, recipients: list[str]) -> str:
 
 def envelope(found: Found, sender: str | None, to: list[str] | None) -> tuple[str, list[str]]:
     """(sender, recipients): as told, else as the message's own fields say. Raises Failure without a recipient."""
+    from email.parser import BytesHeaderParser  # not at the top: the terminal starts with this module too
+
     fields = BytesHeaderParser().parsebytes(found.raw[:_HEADER_LIMIT])
     recipients = to or next((named for name in _RECIPIENTS if (named := _addresses(fields, name))), [])
     if not recipients:
@@ -112,6 +114,8 @@ def _addresses(fields: Message, name: str) -> list[str]:
 
 
 def _parse(values: Sequence[object]) -> list[str]:
+    from email.utils import getaddresses
+
     # A field with 8-bit bytes is a Header object; an address that is not one is left out rather than guessed at.
     try:
         found = getaddresses([str(value) for value in values])
