@@ -42,7 +42,7 @@ SORTS = ("-time", "time", "-score", "expiry", "from", "subject", "-size", "verdi
 
 class QueueScreen(Screen[None]):
     CONTEXT = "queue"
-    CSS = """
+    DEFAULT_CSS = """
     QueueScreen { layout: vertical; }
     QueueScreen QueueTable { height: 2fr; }
     QueueScreen #panes { height: 1fr; }
