@@ -8,10 +8,11 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from rcqueue import __version__
 from rcqueue.client.session import SessionError
-from rcqueue.commands import acpi, act, importing, mail, people, scans, server, sign_in, terminal, watch
+from rcqueue.commands import terminal
 from rcqueue.commands.arguments import EXIT_HELP, Commands, server_options
 from rcqueue.commands.output import complain
 from rcqueue.commands.status import DONE, FAILED, USAGE, Failure
@@ -27,7 +28,34 @@ Scripts sign in with RCQUEUE_SERVER, the server's URL, and RCQUEUE_TOKEN_FILE, a
 {EXIT_HELP}"""
 
 
+class _OrElse(argparse.ArgumentParser):
+    """Raises ValueError where another would leave with a mistake."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
+def _terminal_alone(arguments: Sequence[str]) -> argparse.Namespace | None:
+    """What the terminal is started with, when no command is among it: its first picture does not wait until the
+    parser of all commands is built. None: that parser has the word, also on mistakes."""
+    parser = _OrElse(add_help=False, allow_abbrev=False)
+    _terminal_options(parser)
+    try:
+        args, rest = parser.parse_known_args(arguments)
+    except ValueError:
+        return None
+    return None if rest else args
+
+
+def _terminal_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--queue", metavar="NAME", default="main", help="the queue that the terminal shows")
+    server_options(parser)
+    parser.set_defaults(run=terminal.run)
+
+
 def build_parser() -> argparse.ArgumentParser:
+    from rcqueue.commands import acpi, act, importing, mail, people, scans, server, sign_in, watch
+
     parser = argparse.ArgumentParser(
         prog="rcqueue",
         description=_DESCRIPTION,
@@ -36,9 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"rcqueue {__version__}")
-    parser.add_argument("--queue", metavar="NAME", default="main", help="the queue that the terminal shows")
-    server_options(parser)
-    parser.set_defaults(run=terminal.run)
+    _terminal_options(parser)
     commands = Commands(parser, required=False)
     server.add_demo(commands)
     for group in (sign_in, mail, watch, act):
@@ -51,7 +77,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit status; a mistake in the arguments leaves by SystemExit(2)."""
-    args = build_parser().parse_args(list(map(_negation, sys.argv[1:] if arguments is None else arguments)))
+    given = list(map(_negation, sys.argv[1:] if arguments is None else arguments))
+    args = _terminal_alone(given) or build_parser().parse_args(given)
     _printable(sys.stdout)
     _printable(sys.stderr)
     run: Callable[[argparse.Namespace], int] = args.run

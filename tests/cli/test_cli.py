@@ -37,12 +37,13 @@ def test_every_action_that_reaches_the_server_is_a_command(action: Action) -> No
 def test_the_commands_of_this_version() -> None:
     named = {
         "demo login logout whoami profiles status list show watch claim unclaim takeover release recall delete restore",
-        "extend note settle acts acpi import serve migrate",
+        "extend note settle acts acpi import scan serve migrate",
     }
     groups = {
         "people": "list create lock unlock grant revoke enable disable password first-admin",
         "audit": "list",
         "config": "check",
+        "policy": "test",
     }
     expected = {(word,) for words in named for word in words.split()}
     expected |= {(group, word) for group, words in groups.items() for word in words.split()}
@@ -178,3 +179,10 @@ def test_a_rate_that_is_none(cli: Cli, rate: str) -> None:
     ended = cli("demo", f"--rate={rate}")
     assert ended.status == 2
     assert f"'{rate}': expected mails a second, 0 to 10000" in ended.err
+
+
+def test_the_terminal_alone_is_told_from_a_command() -> None:
+    alone = cli._terminal_alone(["--server", "http://127.0.0.1:1", "--queue", "main"])
+    assert alone is not None and alone.server == "http://127.0.0.1:1"
+    for others in (["list"], ["--help"], ["--server"], ["--server", "http://x", "list"], ["--version"], ["--wrong"]):
+        assert cli._terminal_alone(others) is None, others
