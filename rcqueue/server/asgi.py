@@ -23,10 +23,12 @@ from rcqueue.server.intake.exporter import Exporter
 from rcqueue.server.intake.files import Importer
 from rcqueue.server.intake.hold import Intake
 from rcqueue.server.intake.milter import MilterIntake
+from rcqueue.server.intake.postfix_hold import PostfixHold
 from rcqueue.server.intake.smtp import LmtpIntake, SmtpIntake
 from rcqueue.server.marshal import Marshal, Terms
 from rcqueue.server.marshal.clockwork import Clockwork
 from rcqueue.server.marshal.customers import SetCustomers
+from rcqueue.server.postfix import PostfixHelper
 from rcqueue.server.reading.children import Readers
 from rcqueue.server.routes import acpi, acts, feed, imports, login, mails, meta, people, problem, rspamd, scans
 from rcqueue.server.routes.deps import Parts
@@ -142,6 +144,10 @@ class Server:
             content_filter = ContentFilter(intake, self.judge, config.filter, config.smtp)
             await content_filter.start()
             stack.push_async_callback(content_filter.stop)
+        if config.postfix is not None:
+            helper = PostfixHelper(config.postfix.helper)
+            adopted = PostfixHold(intake, helper, config.postfix.poll, config.smtp.size_limit)
+            await stack.enter_async_context(self._running(adopted.run(), "postfix-hold"))
         await stack.enter_async_context(self._http(build_app(parts)))
 
     def _committed(self, seq: int) -> None:

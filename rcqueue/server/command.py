@@ -19,7 +19,8 @@ import uvloop
 from rcqueue import __version__
 from rcqueue.safe_text import safe_text
 from rcqueue.server.asgi import Server
-from rcqueue.server.config import Address, Config, ConfigMistake, load
+from rcqueue.server.config import Address, Config, ConfigMistake
+from rcqueue.server.config_file import load
 from rcqueue.server.identity.sessions import Identity
 from rcqueue.server.marshal import Marshal, Refusal, Terms
 from rcqueue.server.scan.judge import policy_of

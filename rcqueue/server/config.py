@@ -1,4 +1,5 @@
-"""`rcqueue.toml`, and the environment over it: RCQUEUE__HTTP__LISTEN=127.0.0.1:8080 wins over `[http] listen`.
+"""`rcqueue.toml`, and the environment over it: RCQUEUE__HTTP__LISTEN=127.0.0.1:8080 wins over `[http] listen`. What
+reads them is config_file.
 
 Durations are written "14d", "36h", "10m", "10s" and are microseconds here, as everywhere in the store; sizes are
 written "50M", "512K" or a number, and are bytes. Relative paths are relative to the file's folder.
@@ -7,23 +8,17 @@ written "50M", "512K" or a number, and are bytes. Relative paths are relative to
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    SettingsError,
-    TomlConfigSettingsSource,
 )
 
 from rcqueue.model.access import ROOT
@@ -208,6 +203,13 @@ class Filter(_Table):
     timeout: Microseconds = 300 * SECOND  #: for each answer of the server that mail is handed to
 
 
+class Postfix(_Table):
+    """A Postfix on this host whose hold queue is adopted, by its helper (packaging/rcqueue-postfix-helper)."""
+
+    helper: Path  #: the helper's socket
+    poll: Microseconds = 5 * SECOND
+
+
 class NextHop(_Table):
     default: Listen = Address("127.0.0.1", 10026)
     domains: dict[Domain, Listen] = {}  #: for mail to these domains and those below them
@@ -281,6 +283,7 @@ class Config(BaseSettings):
     lmtp: Lmtp | None = None
     milter: Milter | None = None
     filter: Filter | None = None
+    postfix: Postfix | None = None
     next_hop: NextHop = NextHop()
     database: DatabaseAt = DatabaseAt()
     hold: HoldTerms = HoldTerms()
@@ -314,117 +317,3 @@ class Config(BaseSettings):
         cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)
-
-
-# -- reading ----------------------------------------------------------------------------------------------------------
-
-
-def load(file: Path) -> Config:
-    """Reads a file and the environment. Raises `ConfigMistake` with every mistake at once."""
-
-    class Loaded(Config):
-        @classmethod
-        def settings_customise_sources(
-            cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return EnvSettingsSource(settings_cls), TomlConfigSettingsSource(settings_cls, file)
-
-    mistakes = _unknown_variables(os.environ)
-    config: Config | None = None
-    try:
-        with file.open("rb") as opened:
-            tomllib.load(opened)  # pydantic-settings says nothing when there is no file
-        config = Loaded()
-    except OSError as error:
-        mistakes.append(f"{file}: cannot be read: {error.strerror}; a file of TOML was expected")
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        mistakes.append(f"{file}: TOML was expected: {error}")
-    except SettingsError as error:
-        mistakes.append(f"environment: {error}; JSON was expected")
-    except ValidationError as error:
-        mistakes += [_mistake(file, details) for details in error.errors()]
-    if config is not None:
-        config = _resolved(config, file.absolute().parent)
-        mistakes += [
-            f"{file}: {key}: no such file: {path}"
-            for key, path in _files(config)
-            if path is not None and not path.is_file()
-        ]
-    if mistakes or config is None:
-        raise ConfigMistake("\n".join(mistakes))
-    return config
-
-
-def _resolved(config: Config, folder: Path) -> Config:
-    http, smtp = (
-        table.model_copy(update={k: folder / p for k in ("cert", "key") if (p := getattr(table, k)) is not None})
-        for table in (config.http, config.smtp)
-    )
-    scanner = tuple(
-        s.model_copy(update={"password_file": folder / s.password_file}) if s.password_file else s
-        for s in config.scanner
-    )
-    policy = config.policy and folder / config.policy
-    return config.model_copy(
-        update={"data_dir": folder / config.data_dir, "http": http, "smtp": smtp, "scanner": scanner, "policy": policy}
-    )
-
-
-def _files(config: Config) -> Iterable[tuple[str, Path | None]]:
-    """What has to be there, by its key."""
-    yield "http.cert", config.http.cert
-    yield "http.key", config.http.key
-    yield "smtp.cert", config.smtp.cert
-    yield "smtp.key", config.smtp.key
-    yield "policy", config.policy
-    for number, scanner in enumerate(config.scanner, 1):
-        yield f"scanner.{number}.password_file", scanner.password_file
-
-
-def _unknown_variables(environ: Iterable[str]) -> list[str]:
-    """pydantic-settings looks for the variables that it knows: a table that nobody knows is no mistake to it."""
-    return [
-        f"environment: {name}: unknown table; one of {_names(Config)} was expected"
-        for name in environ
-        if name.upper().startswith(ENVIRONMENT)
-        and name[len(ENVIRONMENT) :].lower().partition("__")[0] not in Config.model_fields
-    ]
-
-
-def _names(model: type[BaseModel]) -> str:
-    return ", ".join(model.model_fields)
-
-
-def _mistake(file: Path, details: ErrorDetails) -> str:
-    keys = details["loc"]
-    variable = ENVIRONMENT + "__".join(str(k) for k in keys).upper()
-    key = ".".join(str(k + 1) if isinstance(k, int) else k for k in keys if k != "[key]")
-    match details["type"]:
-        case "extra_forbidden":
-            said = f"unknown key; one of {_names(_table_at(keys))} was expected"
-        case "missing":
-            said = "is missing; it is required"
-        case "value_error":
-            said = str(details["ctx"]["error"])
-        case "tuple_type":
-            said = "a list was expected"
-        case _:
-            said = details["msg"].replace("Input should be", "expected", 1)
-    where = f"environment: {variable}" if variable in os.environ else f"{file}: {key}" if key else str(file)
-    return f"{where}: {said}"
-
-
-def _table_at(keys: tuple[int | str, ...]) -> type[BaseModel]:
-    tables: dict[Any, type[BaseModel]] = {
-        "http": Http,
-        "smtp": Smtp,
-        "lmtp": Lmtp,
-        "milter": Milter,
-        "filter": Filter,
-        "next_hop": NextHop,
-        "database": DatabaseAt,
-        "hold": HoldTerms,
-        "customer": Customer,
-        "scanner": ScannerAt,
-    }
-    return tables[keys[0]] if len(keys) > 1 else Config

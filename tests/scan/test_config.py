@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from rcqueue.server.command import check_config
-from rcqueue.server.config import SECOND, Address, ConfigMistake, load
+from rcqueue.server.config import SECOND, Address, ConfigMistake
+from rcqueue.server.config_file import load
 from rcqueue.server.scan.judge import Judge
 
 

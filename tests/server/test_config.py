@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rcqueue.server.config import DAY, SECOND, Address, Config, ConfigMistake, Customer, load
+from rcqueue.server.config import DAY, SECOND, Address, Config, ConfigMistake, Customer
+from rcqueue.server.config_file import load
 
 
 @pytest.fixture

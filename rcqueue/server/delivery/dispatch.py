@@ -8,7 +8,7 @@ import functools
 import hashlib
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +19,11 @@ from rcqueue.server.config import SECOND, Address, Config
 from rcqueue.server.marshal import Marshal, Refusal
 from rcqueue.server.marshal.outcomes import Begun, NotWaiting, Outcome, Recover
 from rcqueue.server.marshal.show import raw_bytes
+from rcqueue.server.postfix import PostfixHelper
 from rcqueue.server.store import tables as t
 
 from . import retry
+from .originals import Originals, waits
 from .parcel import Parcel, parcel
 from .session import Answer, HopSession
 
@@ -41,6 +43,9 @@ class Delivery:
 
     def __init__(self, marshal: Marshal, config: Config, *, waits: Sequence[int] = retry.WAITS) -> None:
         self._marshal, self._config, self._waits = marshal, config.next_hop, waits
+        helper = PostfixHelper(config.postfix.helper) if config.postfix is not None else None
+        self._originals = Originals(marshal, helper, config.next_hop) if helper is not None else None
+        self._turns = asyncio.Semaphore(config.next_hop.sessions)
         self._lanes: dict[Address, _Lane] = {}
         self._known: set[MailKey] = set()  # in a lane, or in an attempt
         self._sessions: set[asyncio.Task[None]] = set()
@@ -95,7 +100,11 @@ class Delivery:
         self._looked, self._looked_at_all = now, now if whole else self._looked_at_all
         for mail in found:
             key = (mail.message, mail.n)
-            if key not in self._known:
+            if key not in self._known and self._originals is not None and waits(mail.origin):
+                mails = {(mail.message, n) for n in range(mail.recipients)} - self._known
+                self._known |= mails
+                self._begin(self._original(self._originals, mail.message, mails), f"original-{mail.message}")
+            elif key not in self._known:
                 self._known.add(key)
                 hop = self._config.of(mail.rcpt)
                 self._lanes.setdefault(hop, _Lane(hop)).put(mail.customer, key)
@@ -117,7 +126,10 @@ class Delivery:
 
     def _open(self, lane: _Lane) -> None:
         lane.sessions += 1
-        task = asyncio.create_task(self._session(lane), name=f"delivery-{lane.hop}")
+        self._begin(self._session(lane), f"delivery-{lane.hop}")
+
+    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
         self._sessions.add(task)
         task.add_done_callback(self._sessions.discard)
 
@@ -141,6 +153,9 @@ class Delivery:
             begun = await self._marshal.begin_attempt(*key, str(lane.hop))
         except NotWaiting:
             return  # recalled meanwhile
+        await self._deliver(lane, session, begun)
+
+    async def _deliver(self, lane: _Lane, session: HopSession, begun: Begun) -> None:
         load = await self._marshal.database.read(_load, begun)
         if isinstance(load.parcel, str):
             answer = Answer(Outcome.REFUSED, 0, load.parcel)
@@ -151,7 +166,30 @@ class Delivery:
             if answer.unreachable:
                 lane.down, lane.down_until = answer, self._marshal.clock.now() + DOWN
         normalised = isinstance(load.parcel, Parcel) and load.parcel.normalised
-        await self._end(lane, begun, answer, load, normalised)
+        await self._end(str(lane.hop), begun, answer, load, normalised)
+
+    async def _original(self, originals: Originals, message: int, keys: set[MailKey]) -> None:
+        """Hands a message over where its original waits, or, where that can't be, its mails by SMTP."""
+        try:
+            async with self._turns:
+                if self._stopping:
+                    return
+                for begun, answer in await originals.attempt(message):
+                    if answer is not None:
+                        load = await self._marshal.database.read(_load, begun)
+                        await self._end("", begun, answer, load, False)
+                        continue
+                    hop = self._config.of(begun.recipient)
+                    session = HopSession(hop, self._config.timeout)
+                    try:
+                        await self._deliver(self._lanes.setdefault(hop, _Lane(hop)), session, begun)
+                    finally:
+                        await session.close()
+        except Exception:  # what has no end on record, a look settles
+            log.exception("delivery: an original could not be handed over")
+            asyncio.get_running_loop().call_later(1, self.wake)
+        finally:
+            self._known.difference_update(keys)
 
     async def _hand_over(self, session: HopSession, goods: Parcel, begun: Begun) -> Answer:
         committed = False
@@ -168,7 +206,7 @@ class Delivery:
             outcome = Outcome.UNCERTAIN if committed else Outcome.RETRY
             return Answer(outcome, 0, f"the server could not hand it over ({type(error).__name__})")
 
-    async def _end(self, lane: _Lane, begun: Begun, answer: Answer, load: _Load, normalised: bool) -> None:
+    async def _end(self, hop: str, begun: Begun, answer: Answer, load: _Load, normalised: bool) -> None:
         outcome, reply, wait = answer.outcome, answer.reply, None
         if outcome is Outcome.RETRY:
             now = self._marshal.clock.now()
@@ -178,7 +216,7 @@ class Delivery:
             if wait is None:
                 outcome, reply = Outcome.REFUSED, f"given up after {tries} attempts: {reply}"
         await self._marshal.end_attempt(
-            begun, outcome, answer.code, reply, retry_in=wait or 0, next_hop=str(lane.hop), normalised=normalised
+            begun, outcome, answer.code, reply, retry_in=wait or 0, next_hop=hop, normalised=normalised
         )
 
 
@@ -220,7 +258,7 @@ def _due(connection: Connection, since: int, now: int) -> tuple[Sequence[Any], i
     """(mails that became due between `since` and `now`, when the next one will, mails that nobody takes care of)."""
     mail = t.mail.c
     releasing = mail.status == "RELEASING"
-    columns = (mail.message, mail.n, mail.rcpt, t.message.c.customer)
+    columns = (mail.message, mail.n, mail.rcpt, t.message.c.customer, t.message.c.origin, t.message.c.recipients)
     query = select(*columns).join(t.message, t.message.c.id == mail.message)
     found = connection.execute(query.where(releasing, mail.due > since, mail.due <= now).order_by(mail.due)).all()
     later = connection.execute(select(func.min(mail.due)).where(releasing, mail.due > now)).scalar()

@@ -50,6 +50,10 @@ class Intake:
     def busy(self) -> bool:
         return self.marshal.writer.waiting > self._max_waiting or self._bytes > self._max_bytes
 
+    def customers(self, recipients: Sequence[str]) -> int:
+        """How many messages a transaction to these recipients becomes."""
+        return len({self._config.customer_of(recipient) for recipient in recipients})
+
     async def hold(
         self,
         sender: str,

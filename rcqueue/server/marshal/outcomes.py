@@ -12,7 +12,7 @@ from rcqueue.server.store import tables as t
 from rcqueue.server.store.rows import Needs, RowDict, Rows
 from rcqueue.server.store.writer import Decision
 
-from .mails import MessageChange
+from .mails import ENDED, MessageChange
 from .refusal import Refusal
 
 DAY = 86400 * 1_000_000
@@ -164,3 +164,63 @@ class Recover(_OnMail):
             change.set(self.n, "RELEASING", reply=reply, due=now)
             kind = "mail.retry"
         return Decision(entries=[change.entry(kind, facts={"release": mail["release"]}, personal={"reply": reply})])
+
+
+@dataclass(frozen=True, slots=True)
+class EndAtOrigin:
+    """What became of attempts on mails of one message whose original waited elsewhere, and does no longer: all of them
+    in one entry, so that none of them can go another way after a crash."""
+
+    message: int
+    attempts: tuple[tuple[int, int], ...]  # n, number
+    outcome: Outcome  # RELEASED or UNCERTAIN
+    reply: str
+    next_hop: str
+    origin: str  # from now on
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(messages=frozenset({self.message}))
+
+    @property
+    def weight(self) -> int:
+        return 500 * len(self.attempts)
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        change = MessageChange(rows, self.message, seq, now)
+        code = 250 if self.outcome is Outcome.RELEASED else 0
+        for n, number in self.attempts:
+            attempt = _open_attempt(rows, (self.message, n, number))
+            if change.mails[n]["status"] != "RELEASING":
+                raise NotWaiting
+            ended = {"dot": attempt["dot"] or now, "finished": now, "code": code, "reply": self.reply}
+            rows.put(t.attempt, (self.message, n, number), ended)
+            change.set(n, self.outcome.upper(), reply=self.reply, due=None)
+        rows.put(t.message, (self.message,), {"origin": self.origin})
+        facts = {"release": change.mails[self.attempts[0][0]]["release"], "code": code}
+        personal = {"reply": self.reply, "next_hop": self.next_hop}
+        return Decision(entries=[change.entry(f"mail.{self.outcome}", facts=facts, personal=personal)])
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """The original of a message whose mails have all ended is about to be deleted where it waits."""
+
+    message: int
+    origin: str  # from now on
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(messages=frozenset({self.message}))
+
+    @property
+    def weight(self) -> int:
+        return 500
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        """Answers whether it may be deleted: somebody may have restored a mail meanwhile."""
+        row = rows.message(self.message)
+        if row is None or not all(mail["status"] in ENDED for mail in rows.mails[self.message].values()):
+            return Decision(False)
+        rows.put(t.message, (self.message,), {"origin": self.origin})
+        return Decision(True, [MessageChange(rows, self.message, seq, now).entry("mail.withdraw")])

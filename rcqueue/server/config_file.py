@@ -1,0 +1,124 @@
+"""Reading `rcqueue.toml`, and the environment over it, with every mistake named at once."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from .config import ENVIRONMENT, Config, ConfigMistake
+
+
+def load(file: Path) -> Config:
+    """Reads a file and the environment. Raises `ConfigMistake` with every mistake at once."""
+
+    class Loaded(Config):
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return EnvSettingsSource(settings_cls), TomlConfigSettingsSource(settings_cls, file)
+
+    mistakes = _unknown_variables(os.environ)
+    config: Config | None = None
+    try:
+        with file.open("rb") as opened:
+            tomllib.load(opened)  # pydantic-settings says nothing when there is no file
+        config = Loaded()
+    except OSError as error:
+        mistakes.append(f"{file}: cannot be read: {error.strerror}; a file of TOML was expected")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        mistakes.append(f"{file}: TOML was expected: {error}")
+    except SettingsError as error:
+        mistakes.append(f"environment: {error}; JSON was expected")
+    except ValidationError as error:
+        mistakes += [_mistake(file, details) for details in error.errors()]
+    if config is not None:
+        config = _resolved(config, file.absolute().parent)
+        mistakes += [
+            f"{file}: {key}: no such file: {path}"
+            for key, path in _files(config)
+            if path is not None and not path.is_file()
+        ]
+    if mistakes or config is None:
+        raise ConfigMistake("\n".join(mistakes))
+    return config
+
+
+def _resolved(config: Config, folder: Path) -> Config:
+    http, smtp = (
+        table.model_copy(update={k: folder / p for k in ("cert", "key") if (p := getattr(table, k)) is not None})
+        for table in (config.http, config.smtp)
+    )
+    scanner = tuple(
+        s.model_copy(update={"password_file": folder / s.password_file}) if s.password_file else s
+        for s in config.scanner
+    )
+    policy = config.policy and folder / config.policy
+    return config.model_copy(
+        update={"data_dir": folder / config.data_dir, "http": http, "smtp": smtp, "scanner": scanner, "policy": policy}
+    )
+
+
+def _files(config: Config) -> Iterable[tuple[str, Path | None]]:
+    """What has to be there, by its key."""
+    yield "http.cert", config.http.cert
+    yield "http.key", config.http.key
+    yield "smtp.cert", config.smtp.cert
+    yield "smtp.key", config.smtp.key
+    yield "policy", config.policy
+    for number, scanner in enumerate(config.scanner, 1):
+        yield f"scanner.{number}.password_file", scanner.password_file
+
+
+def _unknown_variables(environ: Iterable[str]) -> list[str]:
+    """pydantic-settings looks for the variables that it knows: a table that nobody knows is no mistake to it."""
+    return [
+        f"environment: {name}: unknown table; one of {_names(Config)} was expected"
+        for name in environ
+        if name.upper().startswith(ENVIRONMENT)
+        and name[len(ENVIRONMENT) :].lower().partition("__")[0] not in Config.model_fields
+    ]
+
+
+def _names(model: type[BaseModel]) -> str:
+    return ", ".join(model.model_fields)
+
+
+def _mistake(file: Path, details: ErrorDetails) -> str:
+    keys = details["loc"]
+    variable = ENVIRONMENT + "__".join(str(k) for k in keys).upper()
+    key = ".".join(str(k + 1) if isinstance(k, int) else k for k in keys if k != "[key]")
+    match details["type"]:
+        case "extra_forbidden":
+            said = f"unknown key; one of {_names(_table_at(keys))} was expected"
+        case "missing":
+            said = "is missing; it is required"
+        case "value_error":
+            said = str(details["ctx"]["error"])
+        case "tuple_type":
+            said = "a list was expected"
+        case _:
+            said = details["msg"].replace("Input should be", "expected", 1)
+    where = f"environment: {variable}" if variable in os.environ else f"{file}: {key}" if key else str(file)
+    return f"{where}: {said}"
+
+
+def _table_at(keys: tuple[int | str, ...]) -> type[BaseModel]:
+    """The table that an unknown key stands in."""
+    if len(keys) == 1:
+        return Config
+    annotation = Config.model_fields[str(keys[0])].annotation
+    return next(a for a in (annotation, *get_args(annotation)) if isinstance(a, type) and issubclass(a, BaseModel))
