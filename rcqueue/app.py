@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from textual import events
 from textual.binding import BindingType
+from textual.screen import Screen
 
 from rcqueue import theme
 from rcqueue.model.actions import named
@@ -140,6 +141,9 @@ class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
         self._last_key = time.monotonic()
         self._flash: tuple[str, str, float, datetime | None] | None = None  # text, style, until, countdown
 
+    def get_default_screen(self) -> Screen[Any]:
+        return self.queue  # none is made to lie under it
+
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return self._defaults
 
@@ -153,7 +157,6 @@ class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
     # -- signing in and out -----------------------------------------------------------------------------------------
 
     def on_mount(self) -> None:
-        self.push_screen(self.queue)
         self.call_after_refresh(lambda: self.work(self._begin()))
 
     async def _begin(self) -> None:

@@ -50,7 +50,7 @@ class Terminal:
 
     @property
     def shown(self) -> list[str]:
-        return [strip.text.rstrip() for strip in self.app.screen._compositor.render_strips()]
+        return [strip.text.rstrip() for strip in self.app.screen._compositor.render_strips()] or [""]
 
     @property
     def text(self) -> str:
