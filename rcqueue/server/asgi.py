@@ -18,6 +18,7 @@ from rcqueue.server.config import Config
 from rcqueue.server.delivery import Delivery
 from rcqueue.server.hub import Hub
 from rcqueue.server.identity.sessions import Identity
+from rcqueue.server.intake.amavis import AmavisFolder
 from rcqueue.server.intake.content_filter import ContentFilter
 from rcqueue.server.intake.exporter import Exporter
 from rcqueue.server.intake.files import Importer
@@ -129,7 +130,8 @@ class Server:
         await self.delivery.start()
         stack.push_async_callback(self.delivery.stop)
         await self.marshal.resume_acts()
-        self.smtp = SmtpIntake(intake, config.smtp)
+        amavis = config.amavis
+        self.smtp = SmtpIntake(intake, config.smtp, quarantine=amavis.address if amavis is not None else "")
         await self.smtp.start()
         stack.push_async_callback(self.smtp.stop)
         if config.lmtp is not None:
@@ -148,6 +150,9 @@ class Server:
             helper = PostfixHelper(config.postfix.helper)
             adopted = PostfixHold(intake, helper, config.postfix.poll, config.smtp.size_limit)
             await stack.enter_async_context(self._running(adopted.run(), "postfix-hold"))
+        if amavis is not None and amavis.folder is not None:
+            folder = AmavisFolder(intake, amavis.folder, amavis, config.smtp.size_limit)
+            await stack.enter_async_context(self._running(folder.run(), "amavis-folder"))
         await stack.enter_async_context(self._http(build_app(parts)))
 
     def _committed(self, seq: int) -> None:

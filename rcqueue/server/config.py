@@ -210,6 +210,23 @@ class Postfix(_Table):
     poll: Microseconds = 5 * SECOND
 
 
+class Amavis(_Table):
+    """The quarantine of an amavis: sent to an address by SMTP, or in a folder."""
+
+    address: str = ""  #: mail to it from a host of `[smtp] trusted` is the quarantine's
+    folder: Path | None = None
+    poll: Microseconds = 5 * SECOND
+    release: Endpoint | None = None  #: where amavis takes AM.PDP: it then releases what came from the folder
+
+    @model_validator(mode="after")
+    def _one_at_least(self) -> Amavis:
+        if not self.address and self.folder is None:
+            raise ValueError("address or folder was expected, or both")
+        if self.release is not None and self.folder is None:
+            raise ValueError("folder was expected beside release: amavis releases its own files")
+        return self
+
+
 class NextHop(_Table):
     default: Listen = Address("127.0.0.1", 10026)
     domains: dict[Domain, Listen] = {}  #: for mail to these domains and those below them
@@ -284,6 +301,7 @@ class Config(BaseSettings):
     milter: Milter | None = None
     filter: Filter | None = None
     postfix: Postfix | None = None
+    amavis: Amavis | None = None
     next_hop: NextHop = NextHop()
     database: DatabaseAt = DatabaseAt()
     hold: HoldTerms = HoldTerms()

@@ -69,6 +69,7 @@ async def postfix():
         "header_checks": "regexp:${config_directory}/header_checks",
         "virtual_mailbox_domains": "rcq.example acme.rcq.example",
         "virtual_mailbox_maps": "static:all/",
+        "transport_maps": "inline:{ {later@rcq.example = error:4.0.0 not now} }",
     }
     async with Postfix(main) as postfix:
         (postfix.etc / "header_checks").write_text("/^X-Hold:/ HOLD by a header check\n")
@@ -226,21 +227,19 @@ async def test_released_there_by_hand_is_for_a_person_to_settle(world):
 
 
 async def test_put_on_hold_again_there_is_adopted_again(world):
-    message, queue_id = await world.adopt("ben")
-    await world.postfix.run("postconf", "virtual_transport=error:4.0.0 not now")
-    await world.postfix.run("postfix", "reload")
-    try:
-        await world.deliver()
-        await world.queue.act("operator", "release", message)
-        await world.becomes("RELEASED")
+    message, queue_id = await world.adopt("later")
+    await world.deliver()
+    await world.queue.act("operator", "release", message)
+    await world.becomes("RELEASED")
+
+    async def held_again() -> list[str]:
         await world.postfix.run("postsuper", "-h", queue_id)
-        await comes(world.there)
-        await world.adoption.beat()
-        await world.adoption.beat()
-        assert await world.statuses() == ["RELEASED", "ONHOLD"] and await world.there() == [queue_id]
-    finally:
-        await world.postfix.run("postconf", "-X", "virtual_transport")
-        await world.postfix.run("postfix", "reload")
+        return await world.there()
+
+    assert await comes(held_again) == [queue_id]
+    await world.adoption.beat()
+    await world.adoption.beat()
+    assert await world.statuses() == ["RELEASED", "ONHOLD"] and await world.there() == [queue_id]
 
 
 async def test_a_crash_after_the_hand_over_sends_nothing_twice(world, monkeypatch):

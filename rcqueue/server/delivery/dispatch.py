@@ -7,6 +7,7 @@ import contextlib
 import functools
 import hashlib
 import logging
+import socket
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from rcqueue.model.mail import Receipt
+from rcqueue.server.amavis import file_of
 from rcqueue.server.config import SECOND, Address, Config
 from rcqueue.server.marshal import Marshal, Refusal
 from rcqueue.server.marshal.outcomes import Begun, NotWaiting, Outcome, Recover
@@ -23,6 +25,7 @@ from rcqueue.server.postfix import PostfixHelper
 from rcqueue.server.store import tables as t
 
 from . import retry
+from .am_pdp import AmPdp, AmPdpSession, Quarantined
 from .originals import Originals, waits
 from .parcel import Parcel, parcel
 from .session import Answer, HopSession
@@ -36,6 +39,7 @@ WHOLE = 60 * SECOND  #: how often a look sees all that is due
 DOWN = 5 * SECOND  #: how long a next hop that could not be reached is not asked again
 
 MailKey = tuple[int, int]
+_Session = HopSession | AmPdpSession
 
 
 class Delivery:
@@ -46,7 +50,8 @@ class Delivery:
         helper = PostfixHelper(config.postfix.helper) if config.postfix is not None else None
         self._originals = Originals(marshal, helper, config.next_hop) if helper is not None else None
         self._turns = asyncio.Semaphore(config.next_hop.sessions)
-        self._lanes: dict[Address, _Lane] = {}
+        self._amavis = AmPdp(config.amavis.release) if config.amavis and config.amavis.release else None
+        self._lanes: dict[Address | AmPdp, _Lane] = {}
         self._known: set[MailKey] = set()  # in a lane, or in an attempt
         self._sessions: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
@@ -106,7 +111,7 @@ class Delivery:
                 self._begin(self._original(self._originals, mail.message, mails), f"original-{mail.message}")
             elif key not in self._known:
                 self._known.add(key)
-                hop = self._config.of(mail.rcpt)
+                hop = self._hop(mail)
                 self._lanes.setdefault(hop, _Lane(hop)).put(mail.customer, key)
         for lane in self._lanes.values():
             for _ in range(min(self._config.sessions - lane.sessions, lane.waiting)):
@@ -114,6 +119,11 @@ class Delivery:
         if any(key not in self._known for key in stray):  # an attempt that could not put its end on record
             await self._recover()
         return min((later - now) / SECOND if later is not None else 60.0, 60.0)
+
+    def _hop(self, mail: Any) -> Address | AmPdp:
+        if self._amavis is not None and file_of(mail.origin) is not None:
+            return self._amavis
+        return self._config.of(mail.rcpt)
 
     async def _recover(self) -> None:
         _, _, stray = await self._marshal.database.read(_due, 0, 0)
@@ -134,7 +144,8 @@ class Delivery:
         task.add_done_callback(self._sessions.discard)
 
     async def _session(self, lane: _Lane) -> None:
-        session = HopSession(lane.hop, self._config.timeout)
+        timeout, hop = self._config.timeout, lane.hop
+        session = AmPdpSession(hop, timeout) if isinstance(hop, AmPdp) else HopSession(hop, timeout)
         try:
             while not self._stopping and (key := lane.take()) is not None:
                 try:
@@ -148,21 +159,21 @@ class Delivery:
             lane.sessions -= 1  # before the goodbyes: what comes now opens a session of its own
             await session.close()
 
-    async def _attempt(self, lane: _Lane, session: HopSession, key: MailKey) -> None:
+    async def _attempt(self, lane: _Lane, session: _Session, key: MailKey) -> None:
         try:
             begun = await self._marshal.begin_attempt(*key, str(lane.hop))
         except NotWaiting:
             return  # recalled meanwhile
         await self._deliver(lane, session, begun)
 
-    async def _deliver(self, lane: _Lane, session: HopSession, begun: Begun) -> None:
+    async def _deliver(self, lane: _Lane, session: _Session, begun: Begun) -> None:
         load = await self._marshal.database.read(_load, begun)
         if isinstance(load.parcel, str):
             answer = Answer(Outcome.REFUSED, 0, load.parcel)
         elif lane.down_until > self._marshal.clock.now():
             answer = lane.down
         else:
-            answer = await self._hand_over(session, load.parcel, begun)
+            answer = await self._hand_over(session, load, load.parcel, begun)
             if answer.unreachable:
                 lane.down, lane.down_until = answer, self._marshal.clock.now() + DOWN
         normalised = isinstance(load.parcel, Parcel) and load.parcel.normalised
@@ -191,7 +202,7 @@ class Delivery:
         finally:
             self._known.difference_update(keys)
 
-    async def _hand_over(self, session: HopSession, goods: Parcel, begun: Begun) -> Answer:
+    async def _hand_over(self, session: _Session, load: _Load, goods: Parcel, begun: Begun) -> Answer:
         committed = False
 
         async def before_dot() -> None:
@@ -200,6 +211,9 @@ class Delivery:
             committed = True
 
         try:
+            if isinstance(session, AmPdpSession):
+                assert load.quarantined is not None
+                return await session.hand_over(load.quarantined, before_dot)
             return await session.hand_over(goods, before_dot)
         except Exception as error:
             log.exception("delivery: a mail could not be handed over")
@@ -224,7 +238,7 @@ class Delivery:
 class _Lane:
     """The mails that wait for one next hop: taken customer by customer in turn, so that none waits for another's."""
 
-    hop: Address
+    hop: Address | AmPdp
     sessions: int = 0
     down: Answer = field(default_factory=lambda: Answer(Outcome.RETRY, 0, ""))
     down_until: int = 0
@@ -269,6 +283,7 @@ def _due(connection: Connection, since: int, now: int) -> tuple[Sequence[Any], i
 @dataclass(frozen=True, slots=True)
 class _Load:
     parcel: Parcel | str  #: or why it cannot be sent
+    quarantined: Quarantined | None  #: where amavis has it too
     started: int
     before: list[Any]  #: the attempts of the chain that this one goes on with, newest first
 
@@ -277,7 +292,12 @@ def _load(connection: Connection, begun: Begun) -> _Load:
     """What an attempt needs to know, read and made in a reader's thread."""
     mine = (t.attempt.c.message == begun.message, t.attempt.c.n == begun.n)
     attempts = connection.execute(select(t.attempt).where(*mine).order_by(t.attempt.c.number.desc())).all()
-    load = functools.partial(_Load, started=attempts[0].started, before=retry.chain(attempts[1:], begun.release))
+    load = functools.partial(
+        _Load,
+        quarantined=_quarantined(connection, begun),
+        started=attempts[0].started,
+        before=retry.chain(attempts[1:], begun.release),
+    )
     try:
         raw = raw_bytes(connection, begun.message)
     except Refusal as gone:
@@ -290,3 +310,14 @@ def _load(connection: Connection, begun: Begun) -> _Load:
     detail = select(t.message_detail.c.receipt).where(t.message_detail.c.message == begun.message)
     receipt = Receipt.model_validate_json(connection.execute(detail).scalar_one())
     return load(parcel(raw, begun.release, begun.sender, begun.recipient, receipt.smtputf8))
+
+
+def _quarantined(connection: Connection, begun: Begun) -> Quarantined | None:
+    query = select(t.message.c.origin).where(t.message.c.id == begun.message)
+    file = file_of(connection.execute(query).scalar_one())
+    if file is None:
+        return None
+    released = (t.entry.c.message == begun.message, t.entry.c.kind == "mail.release")
+    who = select(t.account.c.name).join(t.entry, t.entry.c.account == t.account.c.id).where(*released)
+    name = connection.execute(who.order_by(t.entry.c.seq.desc()).limit(1)).scalar()
+    return Quarantined(*file, begun.recipient, f"{name or 'rcqueue'}@{socket.gethostname()}")

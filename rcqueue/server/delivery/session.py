@@ -44,14 +44,17 @@ class _Replied(Exception):
 
 def judge(response: SMTPResponse, *, dot: bool) -> Answer:
     """What an answer means: to the whole of a mail (after the dot), or to a command before it that was not taken."""
-    code = response.code
+    return judge_code(response.code, f"{response.code} {response.message}", dot=dot)
+
+
+def judge_code(code: int, reply: str, *, dot: bool = True) -> Answer:
     if 500 <= code < 600:
         outcome = Outcome.REFUSED
     elif not dot or 400 <= code < 500:
         outcome = Outcome.RETRY
     else:
         outcome = Outcome.RELEASED if 200 <= code < 300 else Outcome.UNCERTAIN
-    return Answer(outcome, code, one_line(f"{code} {response.message}"))
+    return Answer(outcome, code, one_line(reply))
 
 
 def one_line(text: str) -> str:

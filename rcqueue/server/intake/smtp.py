@@ -12,9 +12,11 @@ from aiosmtpd.smtp import Envelope, Session
 
 from rcqueue.model.ids import encode_message
 from rcqueue.model.mail import Receipt, from_us
+from rcqueue.server.amavis import origin_of
 from rcqueue.server.config import SECOND, Address, Smtp
 from rcqueue.server.store.writer import Stopped
 
+from .amavis import quarantined
 from .connection import Connection, LmtpConnection
 from .forwarded import ATTRIBUTES
 from .hold import CONTROL, Busy, Intake
@@ -33,9 +35,10 @@ class SmtpIntake:
     origin = "smtp"
     protocol = Connection
 
-    def __init__(self, intake: Intake, config: Smtp, listen: Address | None = None) -> None:
-        """`listen` where it is not `config.listen`."""
+    def __init__(self, intake: Intake, config: Smtp, listen: Address | None = None, *, quarantine: str = "") -> None:
+        """`listen` where it is not `config.listen`. `quarantine` is the address to which amavis sends its own."""
         self._intake, self._config, self._listen = intake, config, listen or config.listen
+        self._quarantine = quarantine.lower()
         self._hostname = socket.gethostname()
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
@@ -141,7 +144,11 @@ class SmtpIntake:
         self, server: Connection, sender: str, recipients: list[str], data: bytes, receipt: Receipt
     ) -> dict[str, str]:
         """The answers to a whole mail, by recipient: all the same unless each is answered (`server.each`)."""
-        ids = await self._intake.hold(sender, recipients, data, receipt, origin=self.origin)
+        origin, to = self.origin, recipients
+        from_amavis = all(to.lower() == self._quarantine for to in recipients) and self.trusts(server.peer)
+        if from_amavis and (mail := quarantined(data)) is not None:
+            sender, to, data, origin = mail.sender, mail.recipients, mail.raw, origin_of(mail.mail_id)
+        ids = await self._intake.hold(sender, to, data, receipt, origin=origin)
         return dict.fromkeys(recipients, f"250 2.0.0 Held as {', '.join(map(encode_message, ids))}")
 
     def _receipt(self, server: Connection, session: Session, envelope: Envelope) -> Receipt:
