@@ -69,7 +69,7 @@ async def postfix():
         "header_checks": "regexp:${config_directory}/header_checks",
         "virtual_mailbox_domains": "rcq.example acme.rcq.example",
         "virtual_mailbox_maps": "static:all/",
-        "transport_maps": "inline:{ {later@rcq.example = error:4.0.0 not now} }",
+        "transport_maps": "inline:{ {later@rcq.example = smtp:[127.0.0.1]:1} }",
     }
     async with Postfix(main) as postfix:
         (postfix.etc / "header_checks").write_text("/^X-Hold:/ HOLD by a header check\n")
