@@ -61,6 +61,9 @@ async def world(queue, postfix, tmp_path):
         mail.unlink()
 
 
+pytestmark = pytest.mark.xdist_group("milter")  # one Postfix for all of them
+
+
 async def test_passed_as_it_came(world):
     assert (await world.send("ben")).startswith("250 2.0.0 Ok")
     (mail,) = await world.arrives()

@@ -36,6 +36,9 @@ MAIL = (
 )
 
 
+pytestmark = pytest.mark.xdist_group("postfix-hold")  # one Postfix for all of them
+
+
 class Helper:
     """The helper's process."""
 
