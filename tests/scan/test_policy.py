@@ -224,6 +224,21 @@ def test_a_scanner_that_insists_against_its_own_score_is_believed():
     assert decided(said(kind="SPAM", score=6, required=None)).action == "TAG"
 
 
+@pytest.mark.parametrize(
+    ("more", "action"),
+    [
+        ([], "DEFER"),
+        ([said("sa", score=6, required=5.0, kind="SPAM")], "DEFER"),
+        ([said("sa", score=9, required=5.0, kind="SPAM")], "HOLD"),
+        ([said("sa", score=30, required=5.0, kind="SPAM")], "REJECT"),
+    ],
+)
+def test_the_strongest_of_all_grounds_is_done_and_each_is_told(more, action):
+    decision = decided(said("av", error="gone"), *more)
+    assert decision.action == action
+    assert decision.reason.count(";") == len(more) and "av is away: gone" in decision.reason
+
+
 # -- attachments
 
 
@@ -265,6 +280,14 @@ def test_block_rejects_isolate_holds_strip_holds_and_says_what(do, action, strip
     decision = decided(has=attached("a.exe", b""), by=f'[[default.attachment]]\nname="*.exe"\ndo="{do}"')
     assert (decision.action, decision.strip) == (action, strip)
     assert decision.reason == f"attachment a.exe (name *.exe: {do})"
+
+
+def test_every_rule_about_every_attachment_counts():
+    rules = (("a", "isolate"), ("b", "block"))
+    by = "".join(f"[[default.attachment]]\nname='*.{name}'\ndo='{do}'\n" for name, do in rules)
+    parts = (Part("x.a", "a/b"), Part("y.a", "a/b"), Part("z.b", "a/b"))
+    decision = decided(has=Contents(parts), by=by)
+    assert decision.action == "REJECT" and [hit.name for hit in decision.found] == ["x.a", "y.a", "z.b"]
 
 
 def test_what_a_scanner_lists_of_an_archive():
@@ -337,6 +360,7 @@ _TO = st.sampled_from(["x@a", "x@b.a", "x@c"])
 _WORSE = ("score", "threat", "error", "skipped", "gone", "part", "unread", "member")
 
 
+@settings(max_examples=300, deadline=None)
 @given(policies(), results(), _CONTENTS, _TO, st.sampled_from(_WORSE), st.data())
 def test_more_against_a_mail_never_makes_it_milder(text, before, contents, to, what, data):
     """And what is not known is never milder than clean."""
@@ -364,7 +388,7 @@ def test_more_against_a_mail_never_makes_it_milder(text, before, contents, to, w
     assert _ORDER.index(strong.action) >= _ORDER.index(mild.action)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(policies(), results(), _CONTENTS, _TO)
 def test_every_decision_is_whole(text, given_results, contents, to):
     decision = decide(parse(text, AWAYS), given_results, contents, to)
