@@ -112,6 +112,7 @@ class Server:
         stack.push_async_callback(self.judge.close)
         await self.judge.start()
         intake = Intake(self.marshal, config)
+        stack.push_async_callback(intake.close)
         importer = Importer(intake, config.smtp.size_limit, config.smtp.recipient_limit)
 
         parts = Parts(

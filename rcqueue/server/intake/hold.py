@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -25,6 +27,8 @@ log = logging.getLogger(__name__)
 LARGE = 1 << 20  #: bytes; scanning less than this takes less than handing it to a thread
 MAX_WAITING = 2000  #: operations that wait for the writer
 MAX_BYTES = 256 << 20  #: of mails that wait for the writer
+GATHER = 0.2  #: seconds for which notes of passed and refused mail are gathered
+MAX_NOTES = 200  #: in one transaction
 MAX_REASON = 2000  #: characters
 
 #: No envelope address holds these: they could not be said to the next hop again.
@@ -44,7 +48,8 @@ class Intake:
         self.marshal, self._config = marshal, config
         self._max_waiting, self._max_bytes = max_waiting, max_bytes
         self._bytes = 0
-        self._records: set[asyncio.Task[None]] = set()
+        self._notes: list[functools.partial[Coroutine[Any, Any, list[Arrival]]]] = []
+        self._noting: asyncio.Task[None] | None = None
 
     @property
     def busy(self) -> bool:
@@ -92,37 +97,42 @@ class Intake:
         origin: str,
         judgement: Judgement,
     ) -> None:
-        """Notes what is known of mail that was PASSED or REJECTED, soon: nobody waits for it, and none of it is kept
-        while more waits to be written than the bounds allow."""
+        """Notes what is known of mail that was PASSED or REJECTED, soon, many at a time: nobody waits for it. None is
+        noted while more waits to be written than the bounds allow."""
         if self.busy:
             return
         self._bytes += len(raw)
-        work = self._record(status, sender, recipients, raw, receipt, origin, judgement)
-        task = asyncio.get_running_loop().create_task(work, name="record")
-        self._records.add(task)
-        task.add_done_callback(self._records.discard)
-
-    async def _record(
-        self,
-        status: str,
-        sender: str,
-        recipients: Sequence[str],
-        raw: bytes,
-        receipt: Receipt,
-        origin: str,
-        judgement: Judgement,
-    ) -> None:
-        try:
-            arrivals = await self.arrivals(
-                sender, recipients, raw, receipt, status=status, origin=origin, judgement=judgement
+        self._notes.append(
+            functools.partial(
+                self.arrivals, sender, recipients, raw, receipt, status=status, origin=origin, judgement=judgement
             )
-            await self.marshal.hold(arrivals)
-        except Stopped:
-            pass
-        except Exception:
-            log.exception("what is known of a mail could not be noted")
-        finally:
-            self._bytes -= len(raw)
+        )
+        if self._noting is None or self._noting.done():
+            self._noting = asyncio.get_running_loop().create_task(self._note(), name="notes")
+
+    async def _note(self) -> None:
+        while self._notes:
+            await asyncio.sleep(GATHER)
+            notes, self._notes = self._notes[:MAX_NOTES], self._notes[MAX_NOTES:]
+            try:
+                arrivals = [arrival for note in notes for arrival in await note()]
+                try:
+                    await self.marshal.hold(arrivals)
+                except Stopped:
+                    return
+                except Exception:  # one of them takes none of the others with it
+                    log.exception("what is known of some mails could not be noted together; one by one")
+                    for arrival in arrivals:
+                        await self.marshal.hold([arrival])
+            except Exception:
+                log.exception("what is known of a mail could not be noted")
+            finally:
+                self._bytes -= sum(len(note.args[2]) for note in notes)
+
+    async def close(self) -> None:
+        """Notes what is still to be noted; after the ways in have stopped."""
+        if self._noting is not None:
+            await asyncio.gather(self._noting, return_exceptions=True)
 
     async def arrivals(
         self,

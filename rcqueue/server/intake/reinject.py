@@ -10,6 +10,7 @@ import contextlib
 import ipaddress
 import re
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -20,6 +21,7 @@ from .forwarded import Client
 
 CONNECT = 30.0  #: seconds
 KEPT = 8  #: connections that wait for the next mail
+FRESH = 5.0  #: seconds for which one is used again without asking whether it is still there
 MAX_REPLY = 500
 
 T = TypeVar("T")
@@ -69,6 +71,8 @@ class Server:
     async def _fresh(self) -> Handover:
         while self._idle:
             connection = self._idle.pop()
+            if connection.fresh:
+                return connection
             try:
                 if (await connection.command("RSET")).good:
                     return connection
@@ -88,6 +92,7 @@ class Handover:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: float) -> None:
         self._reader, self._writer, self._timeout = reader, writer, seconds
         self._offers: dict[str, str] = {}
+        self._used = 0.0
         self.done = True
 
     @classmethod
@@ -109,6 +114,11 @@ class Handover:
             word, _, more = line[4:].partition(" ")
             connection._offers[word.upper()] = more.upper()
         return connection
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it was used a moment ago, and the server has not closed it."""
+        return time.monotonic() - self._used < FRESH and not self._reader.at_eof()
 
     async def envelope(
         self, sender: str, recipients: Sequence[str], *, size: int, utf8: bool, client: Client | None
@@ -142,7 +152,7 @@ class Handover:
 
     async def dot(self) -> Reply:
         reply = await self.command(".")
-        self.done = True
+        self.done, self._used = True, time.monotonic()
         return reply
 
     async def reset(self) -> None:
