@@ -56,6 +56,9 @@ class Process:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, cwd="/"
             )
+        # Ends the server when we do, however that is: its input is then at its end.
+        group = f"read _; kill -s KILL -- -{self._process.pid}"
+        self._guard = subprocess.Popen(["sh", "-c", group], stdin=subprocess.PIPE, start_new_session=True)
         end = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > end:
@@ -77,6 +80,12 @@ class Process:
         if self._process.poll() is None:
             self.signal(signal.SIGKILL)
         self._process.wait()
+        self._unguarded()
+
+    def _unguarded(self) -> None:
+        """The group is gone: its number may be another's soon."""
+        self._guard.kill()
+        self._guard.communicate()
 
     def stop(self) -> None:
         if self._process.poll() is None:
@@ -84,7 +93,8 @@ class Process:
             try:
                 self._process.wait(10)
             except subprocess.TimeoutExpired:
-                self.kill()
+                self.signal(signal.SIGKILL)
+        self.kill()
 
 
 def talks(port: int, say: bytes = b"", hears: bytes = b"") -> bool:
