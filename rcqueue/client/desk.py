@@ -178,7 +178,7 @@ class Desk:
         from .http import ApiProblem, Unreachable
 
         try:
-            page = await fetch.ask(self.api, self.query.text, self.view.sort, self.view.limit)
+            page = await fetch.ask(self.api, self.query.text, self.view.sort, self.view.limit_of(fetch))
         except Unreachable:
             await asyncio.sleep(_TRY_AGAIN)
             self.view.failed(fetch)
@@ -195,8 +195,8 @@ class Desk:
         else:
             self.view.answer(fetch, page)
             self._begin(page.seq)
+        self.changed()  # what is here is painted before more is asked for
         self.pump()
-        self.changed()
 
     def _begin(self, seq: int | None) -> None:
         if self._first is not None and not self._first.done():

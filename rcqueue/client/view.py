@@ -308,6 +308,12 @@ class View(Window):
         if not self.lines and self._pending.goto is None:  # nothing is under the cursor that could move
             self._pending.restart(Goto("first"))
 
+    def limit_of(self, fetch: Fetch) -> int:
+        """Rows to ask for: in a jump about those that are seen first, so that they are here soon; the rest follows."""
+        lands = self._pending.goto is not None and self._pending.goto.land is not None
+        jump = fetch.kind in ("first", "last", "at", "time") and not lands
+        return min(2 * self.height, self.limit) if jump else self.limit
+
     # -- pages ------------------------------------------------------------------------------------------------------
 
     def _want(self) -> Fetch | None:

@@ -107,11 +107,11 @@ class QueueScreen(Screen[None]):
         if self.app.screen is not self and (changed := getattr(self.app.screen, "changed", None)) is not None:
             changed()  # what is over the queue shows some of it too
         came = self._waiting_since is not None and not self.view.waiting  # what a key asked for
-        if self.is_mounted and (self._due is None or came):
-            if self._due is not None:
-                self._due.stop()
-            wait = 0.0 if came else max(0.0, BEAT - (time.monotonic() - self._painted_at))
-            self._due = self.set_timer(wait or 0.001, self.paint)
+        if self.is_mounted and came:
+            self.paint()
+        elif self.is_mounted and self._due is None:
+            wait = max(0.001, BEAT - (time.monotonic() - self._painted_at))
+            self._due = self.set_timer(wait, self.paint)
 
     def paint(self) -> None:
         if self._due is not None:

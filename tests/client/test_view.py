@@ -23,6 +23,8 @@ ME = "anna"
 class World(RuleBasedStateMachine):
     """A server whose entries and answers arrive late, and a view that must not mind."""
 
+    page = PAGE
+
     @initialize(
         held=st.integers(0, 40),
         text=st.sampled_from(["", "-claim:bob", "status:onhold score:>3", "status:any"]),
@@ -36,7 +38,7 @@ class World(RuleBasedStateMachine):
         self.feed = deque[object]()
         self.sent = self.store.seq  # entries up to here are in the feed's queue, or were given
         self.answers: list[tuple[Fetch, Page | None]] = []
-        self.view = View(self.belongs, ME, sort, height=5, page=PAGE)
+        self.view = View(self.belongs, ME, sort, height=5, page=self.page)
         self.true_at: dict[str, int] = {}  # by row held: the sequence it was last true at
 
     def belongs(self, row: Row) -> bool | None:
@@ -174,12 +176,12 @@ class World(RuleBasedStateMachine):
             case "rows":
                 return self.store.rows(fetch.ids, self.text, ME)
             case "before" | "after" | "at" | "time":
-                return self.store.page(self.text, self.sort, self.view.limit, ME, **{fetch.kind: fetch.value})
+                return self.store.page(self.text, self.sort, self.view.limit_of(fetch), ME, **{fetch.kind: fetch.value})
             case "tail":
-                return self.store.page(self.text, self.sort, self.view.limit, ME, at=fetch.value)
+                return self.store.page(self.text, self.sort, self.view.limit_of(fetch), ME, at=fetch.value)
             case "last":
-                return self.store.page(self.text, self.sort, self.view.limit, ME, end=True)
-        return self.store.page(self.text, self.sort, self.view.limit, ME)
+                return self.store.page(self.text, self.sort, self.view.limit_of(fetch), ME, end=True)
+        return self.store.page(self.text, self.sort, self.view.limit_of(fetch), ME)
 
     def quiet(self) -> None:
         """All that is under way arrives, and nothing new happens."""
@@ -230,6 +232,16 @@ class World(RuleBasedStateMachine):
 
 World.TestCase.settings = settings(max_examples=300, stateful_step_count=50, deadline=None)
 TestView = World.TestCase
+
+
+class LongPages(World):
+    """Here a jump asks for fewer rows than the pages have that follow it."""
+
+    page = 16
+
+
+LongPages.TestCase.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
+TestViewOfLongPages = LongPages.TestCase
 
 
 def test_pages_turned_faster_than_the_server_answers_are_all_turned():
