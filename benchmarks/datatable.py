@@ -1,4 +1,5 @@
-"""The peer of the queue's table: Textual's own DataTable, holding all the rows, in a screen laid out like the queue's.
+"""The peer of the queue's table: Textual's own DataTable, holding all the rows, with as many lines around it as the
+queue has when its panes are hidden.
 
 python -m benchmarks.datatable ROWS
 """
@@ -19,8 +20,7 @@ class Peer(App[None]):
     ENABLE_COMMAND_PALETTE = False
     CSS = """
     Static { height: 1; }
-    #panes { height: 1fr; }
-    DataTable { height: 2fr; }
+    DataTable { height: 1fr; }
     """
 
     def __init__(self, rows: int) -> None:
@@ -28,11 +28,9 @@ class Peer(App[None]):
         self.rows = rows
 
     def compose(self) -> ComposeResult:
-        yield Static("queue")
+        yield Static("status")
         yield Static("filter")
         yield DataTable(cursor_type="row")
-        yield Static("tabs")
-        yield Static("", id="panes")
         for name in ("banner", "flash", "footer"):
             yield Static(name)
 

@@ -5,6 +5,7 @@ Message 0000000 is the newest, so that in the order in which the terminal opens 
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -21,6 +22,11 @@ from rcqueue.server.store.writer import Writer
 
 EXPIRY = 14 * 86_400_000_000
 WAITING = 2000  #: operations under way at once
+
+
+def an_hour_ago() -> int:
+    """No mail is so young that its age is written in seconds, and painted anew each second."""
+    return time.time_ns() // 1000 - 3_600_000_000
 
 
 def subject(number: int) -> str:
@@ -60,8 +66,13 @@ def fill(folder: Path, held: int) -> None:
     """Puts `held` mails on hold in a demo's folder, which must not be served. About 2,000 a second."""
     database = Database(folder / "data", synchronous="OFF")  # what is served later is served with FULL
     migrate(database.write_engine)
-    writer = Writer(database, Clock())
-    receipt = Receipt(at=datetime.now(UTC), client="192.0.2.7", helo="mx.sender.example", protocol="ESMTP")
+    writer = Writer(database, Clock(wall=an_hour_ago))
+    receipt = Receipt(
+        at=datetime.fromtimestamp(an_hour_ago() / 1e6, UTC),
+        client="192.0.2.7",
+        helo="mx.sender.example",
+        protocol="ESMTP",
+    )
     under_way: deque[Future[Any]] = deque()
     try:
         for number in reversed(range(held)):
