@@ -347,7 +347,10 @@ async def test_the_helper_answers_its_user_only(world):
         os.setuid(65534)
         s = socket.socket(socket.AF_UNIX)
         s.connect(sys.argv[1])
-        s.sendall(b'{"verb": "list"}\\n')
+        try:
+            s.sendall(b'{"verb": "list"}\\n')
+        except BrokenPipeError:
+            pass  # it has answered already: who we are is all that it looks at
         print(s.recv(4096).decode())
         """
     )
