@@ -1,10 +1,12 @@
-"""A TCP relay in a thread that keeps when the answer to a sign-in passed it."""
+"""A TCP relay that keeps when the answer to a sign-in passed it."""
 
 from __future__ import annotations
 
-import asyncio
+import socket
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -17,45 +19,47 @@ class Relay:
     (`time.monotonic`)."""
 
     def __init__(self, url: str) -> None:
-        self._to = urlsplit(url)
-        self._socket = bind()
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        to = urlsplit(url)
+        self._to = (to.hostname, to.port)
+        self._listener = bind()
+        self._listener.listen()
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.signed_in = 0.0
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        self._ready.wait()
+        threading.Thread(target=self._accept, daemon=True).start()
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._loop.call_soon_threadsafe(self._over.set)
-        self._thread.join()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
 
-    async def _serve(self) -> None:
-        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._accept, sock=self._socket)
-        self._ready.set()
-        await self._over.wait()
-        server.close()
+    def _accept(self) -> None:
+        with suppress(OSError):  # it was closed
+            while True:
+                near, _ = self._listener.accept()
+                _Pair(self, near, socket.create_connection(self._to))
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        up_reader, up_writer = await asyncio.open_connection(self._to.hostname, self._to.port)
-        login = False
 
-        async def up() -> None:
-            nonlocal login
-            while data := await reader.read(65536):
-                login = data.startswith(b"POST /api/v1/login") or (login and not data.startswith((b"GET", b"POST")))
-                up_writer.write(data)
-            up_writer.close()
+class _Pair:
+    """One connection, with a thread for each direction."""
 
-        async def down() -> None:
-            while data := await up_reader.read(65536):
-                writer.write(data)
-                if login:
-                    self.signed_in = time.monotonic()
-            writer.close()
+    def __init__(self, relay: Relay, near: socket.socket, far: socket.socket) -> None:
+        self._relay, self._login = relay, False
+        for source, sink, seen in ((near, far, self._asked), (far, near, self._answered)):
+            sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=self._pass, args=(source, sink, seen), daemon=True).start()
 
-        await asyncio.gather(up(), down(), return_exceptions=True)
+    def _pass(self, source: socket.socket, sink: socket.socket, seen: Callable[[bytes], None]) -> None:
+        with suppress(OSError), source, sink:
+            while data := source.recv(65536):
+                seen(data)
+                sink.sendall(data)
+
+    def _asked(self, data: bytes) -> None:
+        if data.startswith((b"GET ", b"POST ")):
+            self._login = data.startswith(b"POST /api/v1/login")
+
+    def _answered(self, data: bytes) -> None:
+        if self._login:
+            self._relay.signed_in = time.monotonic()

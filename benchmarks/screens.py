@@ -67,13 +67,13 @@ class Screen(Pty):
             assert time.monotonic() < end, f"waited {limit} s; the screen:\n{self.text}"
             assert self.fd >= 0, f"it ended; the screen:\n{self.text}"
 
-    def after(self, keys: bytes | str, shown: Callable[[str], object], beside: Iterable[Screen] = ()) -> float:
-        """Seconds from these keys to the screen that shows it."""
-        self.settle(0.1, 2)
+    def after(self, keys: bytes | str, shown: Callable[[str], object], quiet: float = 0.1) -> float:
+        """Seconds from these keys, once nothing has come for `quiet` seconds, to the screen that shows it."""
+        self.settle(quiet, 20 * quiet)
         self._look()
         assert not shown(self.text), f"shown before the key:\n{self.text}"
         pressed = self.press(keys)
-        return self.when(shown, beside=beside) - pressed
+        return self.when(shown) - pressed
 
     def press(self, keys: bytes | str) -> float:
         """Sends the keys; the moment."""
