@@ -8,7 +8,7 @@ import random
 from collections.abc import Sequence
 
 from rcqueue.client.api import Api
-from rcqueue.client.feed import Closed, Feed
+from rcqueue.client.feed import Closed, Feed, PresenceChanged
 from rcqueue.client.http import ApiProblem, Unreachable
 from rcqueue.model.act import ActBody, Verb
 from rcqueue.model.mail import Part, Row
@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 NAMES = ("bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "mike")
 NOTES = ("asked the sender", "same lure as this morning", "customer rang about it", "waiting for the branch office")
 PANES = ("headers", "verdict", "receipt")
+NEWEST = 3  # rows at the top that are left to whoever has just sat down
 
 
 class Colleague:
@@ -27,6 +28,7 @@ class Colleague:
         self._server, self._name, self._password = server, name, password
         self._rng, self._pace = random.Random(seed), pace
         self._feed: Feed | None = None
+        self._read_by: dict[str, str | None] = {}  # who looks at which message
 
     async def work(self) -> None:
         while True:
@@ -60,11 +62,16 @@ class Colleague:
 
     async def _listen(self, feed: Feed) -> None:
         async for event in feed.events():
+            if isinstance(event, PresenceChanged):
+                self._read_by.update({seen.who: seen.message for seen in event.presence})
             if isinstance(event, Closed):
                 return
 
     def _choose(self, rows: Sequence[Row]) -> Row:
-        return rows[min(int(self._rng.expovariate(1 / 8)), len(rows) - 1)]
+        """One near the top that nobody else reads."""
+        taken = set(self._read_by.values())
+        free = [row for row in rows[NEWEST:] if row.id not in taken] or rows
+        return free[min(int(self._rng.expovariate(1 / 8)), len(free) - 1)]
 
     async def _handle(self, api: Api, row: Row, seq: int) -> None:
         """Claims one message, reads about it, and decides or thinks better of it."""

@@ -31,6 +31,34 @@ class SettleAs(StrEnum):
     HOLD = "hold"
 
 
+class ReleaseAs(StrEnum):
+    """The form in which a mail goes out. All but the first are made anew, and say so."""
+
+    ORIGINAL = "original"
+    ATTACHMENT = "attachment"  #: as it came, attached to a new mail
+    TAGGED = "tagged"  #: with its verdict in fields on top, and a word before its subject
+    STRIPPED = "stripped"  #: without attachments
+
+
+class Way(Wire):
+    """How a mail goes out: kept with it, over each attempt."""
+
+    form: ReleaseAs = ReleaseAs.ORIGINAL
+    strip: list[str] = []  #: names of the attachments that are left out; none named: all
+
+
+class SenderScope(StrEnum):
+    RECIPIENT = "recipient"
+    CUSTOMER = "customer"
+
+
+class SenderWish(Wire):
+    """With a release: from now on let this sender through; with a delete: stop it."""
+
+    scope: SenderScope = SenderScope.RECIPIENT
+    days: int = Field(default=30, ge=1, le=366)
+
+
 class Result(StrEnum):
     DONE = "done"
     CHANGED = "changed"  #: it changed after `as_of`
@@ -52,6 +80,10 @@ class ActBody(Wire):
     expiry: Time | None = None  #: extend and restore: the new end
     note: str = Field(default="", max_length=4000)
     settle: SettleAs | None = None
+    form: ReleaseAs | None = None  #: release: None: as the policy says, else as it came
+    to: list[str] = Field(default=[], max_length=20)  #: release: to these, and not to its recipient; "postmaster" too
+    learn: bool = False  #: release: the scanners learn it as ham; delete: as spam
+    sender: SenderWish | None = None  #: release: allow its sender; delete: block it
 
 
 class MailResult(Wire):
@@ -86,6 +118,10 @@ class ActRequest(Wire):
     expiry: Time | None = None
     note: str = Field(default="", max_length=4000)
     settle: SettleAs | None = None
+    form: ReleaseAs | None = None  #: release: None: as the policy says, else as it came
+    to: list[str] = Field(default=[], max_length=20)  #: release: to these, and not to its recipient; "postmaster" too
+    learn: bool = False  #: release: the scanners learn it as ham; delete: as spam
+    sender: SenderWish | None = None  #: release: allow its sender; delete: block it
 
 
 class ActState(StrEnum):

@@ -110,9 +110,7 @@ class StandIn:
     # -- running
 
     def start(self, **options: Any) -> None:
-        config = uvicorn.Config(
-            self._app(), log_level="critical", lifespan="off", timeout_graceful_shutdown=1, **options
-        )
+        config = uvicorn.Config(self._app(), log_config=None, lifespan="off", timeout_graceful_shutdown=1, **options)
         server = uvicorn.Server(config)
         sock = bind(port=self.port)
         self._server = server

@@ -123,8 +123,8 @@ async def test_one_who_lags_gets_the_latest_of_each_message_only(live: Live, mon
     for _ in range(10):
         await ben.act(message, Verb.EXTEND)
     follower = Follower(live, "otis", since=before)
-    event = await follower.until(lambda e: isinstance(e, Entries) and e.entries)
-    assert event.latest and len(event.entries) == 1 and event.to == before + 10
+    event = await follower.until(lambda e: isinstance(e, Entries) and e.to >= before + 10)
+    assert event.latest and len(event.entries) == 1
     await follower.close()
 
 

@@ -206,6 +206,10 @@ def body_of(request: ActRequest, as_of: int | None = None) -> ActBody:
         expiry=request.expiry,
         note=request.note,
         settle=request.settle,
+        form=request.form,
+        to=request.to,
+        learn=request.learn,
+        sender=request.sender,
     )
 
 

@@ -154,6 +154,8 @@ def _hold(rows: Rows, a: Arrival, now: int, seq: int, expiry: int) -> Draft:
                 "tries": 0,
                 "reply": "",
                 "ended": None,
+                "way": None,
+                "requested": None,
             },
         )
     for term in terms_of(row, recipients):

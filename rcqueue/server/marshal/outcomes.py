@@ -66,7 +66,7 @@ class BeginAttempt(_OnMail):
         key = (self.message, self.n, number)
         values = dict(zip(("message", "n", "number"), key, strict=True))
         values |= {"release": mail["release"], "next_hop": self.next_hop, "started": now}
-        values |= dict.fromkeys(("dot", "finished", "code", "reply"))
+        values |= dict.fromkeys(("dot", "finished", "code", "reply", "queue_id"))
         rows.put(t.attempt, key, values)
         return Decision(
             Begun(

@@ -232,6 +232,8 @@ mail = Table(
     Column("tries", Integer, nullable=False),
     Column("reply", Text, nullable=False),  # the next hop's last answer
     Column("ended", Big),  # when it became RELEASED, DELETED or EXPIRED: purge counts from here
+    Column("way", Text),  # model.act.Way: how it goes out; None: as it came
+    Column("requested", Big),  # when its recipient asked for its release
     PrimaryKeyConstraint("message", "n"),
     Index("mail_due", "due", sqlite_where=text("status = 'RELEASING'"), postgresql_where=text("status = 'RELEASING'")),
     Index(
@@ -242,6 +244,12 @@ mail = Table(
         postgresql_where=text("status = 'ONHOLD'"),
     ),
     Index("mail_ended", "ended", sqlite_where=text("ended IS NOT NULL"), postgresql_where=text("ended IS NOT NULL")),
+    Index(
+        "mail_requested",
+        "requested",
+        sqlite_where=text("requested IS NOT NULL"),
+        postgresql_where=text("requested IS NOT NULL"),
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -276,6 +284,7 @@ attempt = Table(
     Column("finished", Big),
     Column("code", Integer),
     Column("reply", Text),
+    Column("queue_id", Text),  # the next hop's own, as its answer named it
     PrimaryKeyConstraint("message", "n", "number"),
     Index("attempt_open", "started", sqlite_where=text("finished IS NULL"), postgresql_where=text("finished IS NULL")),
 )
@@ -288,6 +297,73 @@ note = Table(
     Column("account", Big, nullable=False),
     Column("text", Text, nullable=False),
     Index("note_message", "message"),
+)
+
+# -- what the server does afterwards, and by what rules ---------------------------------------------------------------
+
+#: What an entry asks the server to do beside the queue, such as teaching a scanner: written in its transaction, and
+#: gone in that of the entry that says what came of it.
+task = Table(
+    "task",
+    metadata,
+    Column("id", Big, primary_key=True),  # 1000 x the sequence of the entry that asked, and 0 to 999
+    Column("kind", Text, nullable=False),  # "learn", "notice" ...
+    Column("message", Big),
+    Column("n", Integer),
+    Column("payload", Text, nullable=False),  # JSON
+    Column("due", Big, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Index("task_due", "due"),
+)
+
+#: Senders that people let through or stop, until an end.
+sender_rule = Table(
+    "sender_rule",
+    metadata,
+    Column("id", Big, primary_key=True),  # the sequence of its entry
+    Column("kind", Text, nullable=False),  # allow, block
+    Column("pattern", Text, nullable=False),  # "a@b.example", or "b.example" for a domain and those below it
+    Column("customer", Text, nullable=False),  # for whose mail
+    Column("recipient", Text, nullable=False),  # "" for all of the customer's
+    Column("account", Big, nullable=False),
+    Column("created", Big, nullable=False),
+    Column("ends", Big, nullable=False),
+    Column("ended", Big),  # taken back before its end
+    Index("sender_rule_pattern", "pattern"),
+)
+
+#: What people changed of the policy, over its file: thresholds, and points of single rules.
+policy_setting = Table(
+    "policy_setting",
+    metadata,
+    Column("scope", Text, nullable=False),  # "default", or a domain of the policy
+    Column("key", Text, nullable=False),  # "score.spamassassin.hold", "points.spamassassin.URIBL_BLACK"
+    Column("value", Float, nullable=False),
+    Column("seq", Big, nullable=False),  # of the entry that set it
+    PrimaryKeyConstraint("scope", "key"),
+)
+
+#: Notices to recipients: which were made for which day.
+notice = Table(
+    "notice",
+    metadata,
+    Column("recipient", Text, nullable=False),
+    Column("day", Text, nullable=False),  # 2026-11-24
+    Column("at", Big, nullable=False),
+    Column("mails", Integer, nullable=False),
+    PrimaryKeyConstraint("recipient", "day"),
+)
+
+#: One-time links of notices. A link requests a release, and never makes one.
+notice_link = Table(
+    "notice_link",
+    metadata,
+    Column("token", LargeBinary, primary_key=True),  # SHA-256 of what the link holds
+    Column("message", Big, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("ends", Big, nullable=False),
+    Column("used", Big),
+    Index("notice_link_ends", "ends"),
 )
 
 # -- acts on many -----------------------------------------------------------------------------------------------------

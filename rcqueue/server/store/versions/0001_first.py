@@ -56,6 +56,7 @@ def upgrade() -> None:
         sa.Column("finished", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("code", sa.Integer(), nullable=True),
         sa.Column("reply", sa.Text(), nullable=True),
+        sa.Column("queue_id", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("message", "n", "number"),
     )
     op.create_index(
@@ -153,6 +154,8 @@ def upgrade() -> None:
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("reply", sa.Text(), nullable=False),
         sa.Column("ended", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("way", sa.Text(), nullable=True),
+        sa.Column("requested", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.PrimaryKeyConstraint("message", "n"),
         sqlite_with_rowid=False,
     )
@@ -179,6 +182,14 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("status = 'ONHOLD'"),
         postgresql_where=sa.text("status = 'ONHOLD'"),
+    )
+    op.create_index(
+        "mail_requested",
+        "mail",
+        ["requested"],
+        unique=False,
+        sqlite_where=sa.text("requested IS NOT NULL"),
+        postgresql_where=sa.text("requested IS NOT NULL"),
     )
     op.create_table(
         "message",
@@ -403,10 +414,36 @@ def upgrade() -> None:
     )
     op.create_index("note_message", "note", ["message"], unique=False)
     op.create_table(
+        "notice",
+        sa.Column("recipient", sa.Text(), nullable=False),
+        sa.Column("day", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("mails", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("recipient", "day"),
+    )
+    op.create_table(
+        "notice_link",
+        sa.Column("token", sa.LargeBinary(), nullable=False),
+        sa.Column("message", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("ends", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("used", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.PrimaryKeyConstraint("token"),
+    )
+    op.create_index("notice_link_ends", "notice_link", ["ends"], unique=False)
+    op.create_table(
         "person_lock",
         sa.Column("account", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("account", "name"),
+    )
+    op.create_table(
+        "policy_setting",
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("value", sa.Float(), nullable=False),
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("scope", "key"),
     )
     op.create_table(
         "posting",
@@ -422,6 +459,20 @@ def upgrade() -> None:
         sa.Column("customer", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("account", "role", "customer"),
     )
+    op.create_table(
+        "sender_rule",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("pattern", sa.Text(), nullable=False),
+        sa.Column("customer", sa.Text(), nullable=False),
+        sa.Column("recipient", sa.Text(), nullable=False),
+        sa.Column("account", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("created", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("ends", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("ended", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("sender_rule_pattern", "sender_rule", ["pattern"], unique=False)
     op.create_table(
         "session",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -447,4 +498,16 @@ def upgrade() -> None:
         sa.Column("n", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.PrimaryKeyConstraint("customer", "status", "verdict"),
     )
+    op.create_table(
+        "task",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("message", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("n", sa.Integer(), nullable=True),
+        sa.Column("payload", sa.Text(), nullable=False),
+        sa.Column("due", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("task_due", "task", ["due"], unique=False)
     # ### end Alembic commands ###
