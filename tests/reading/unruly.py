@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import socket
 import time
 
@@ -40,7 +39,7 @@ def unruly(raw: bytes) -> Deep:
                 while True:
                     hoard.append(b"x" * (8 << 20))
             hoard.clear()
-            return Deep(text=str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+            return Deep(text=str(os.getpid()))  # its peak is read from outside
         case [b"reach", b"out"]:
             return Deep(text=" ".join([_opens("/etc/passwd"), _connects()]))
     return read_deep(raw)

@@ -37,6 +37,9 @@ class Connection:
         hearing = asyncio.ensure_future(answer())
         try:
             for one in data:
+                await asyncio.sleep(0)  # what it has said is read before more is sent: a failed write would lose it
+                if hearing.done():
+                    break
                 await self.send(one)
         except ConnectionError:
             pass  # its answer says why, or fails in its turn
