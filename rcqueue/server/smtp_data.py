@@ -193,15 +193,19 @@ class ChunkedLMTP(ChunkedSMTP):
 
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
+_NULS_AND_A_DOT = re.compile(rb"^\0+\.\0*(?=\r\n)", re.MULTILINE)
 
 
 def normalised(raw: bytes) -> bytes:
     """`raw` with CRLF at the end of each line, the last one too: whatever a server takes for the end of a line, it can
-    not take this for two mails once its dots are stuffed."""
+    not take this for two mails once its dots are stuffed. Nor if it drops NULs: of a line of those and one dot, which
+    would not be stuffed, the dot is left."""
     # All three counts equal: no CR or LF stands alone.
     if not raw.count(b"\r\n") == raw.count(b"\r") == raw.count(b"\n"):
         raw = _LINE_END.sub(b"\r\n", raw)
-    return raw if not raw or raw.endswith(b"\r\n") else raw + b"\r\n"
+    if raw and not raw.endswith(b"\r\n"):
+        raw += b"\r\n"
+    return _NULS_AND_A_DOT.sub(b".", raw) if b"\0." in raw else raw
 
 
 def stuff(content: bytes) -> bytes:

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rcqueue.server.smtp_data import normalised
+
 RELEASE_FIELD = "X-Rcqueue-Release"
 CHUNK = 64 * 1024
-
-_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,7 @@ class Parcel:
 
 def parcel(raw: bytes, release: str, sender: str, recipient: str, smtputf8: bool) -> Parcel:
     """`smtputf8`: the mail came in with SMTPUTF8, so that 8-bit bytes in its header are meant as such."""
-    body = raw
-    # All three counts equal: no CR or LF stands alone.
-    if not raw.count(b"\r\n") == raw.count(b"\r") == raw.count(b"\n"):
-        body = _LINE_END.sub(b"\r\n", raw)
-    if body and not body.endswith(b"\r\n"):
-        body += b"\r\n"
+    body = normalised(raw)
     needs = set()
     if not raw.isascii():
         needs.add("8bitmime")
