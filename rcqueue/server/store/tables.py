@@ -366,6 +366,37 @@ notice_link = Table(
     Index("notice_link_ends", "ends"),
 )
 
+# -- what scanners were given, and what is amiss ----------------------------------------------------------------------
+
+#: Rule files and signatures as they were pushed to a scanner, and what was taken back: an attempt each. The file that
+#: should stand in the scanner's folder is the newest push in state "installed"; without one there is none.
+rule_file = Table(
+    "rule_file",
+    metadata,
+    Column("seq", Big, primary_key=True),  # of the entry that began it
+    Column("kind", Text, nullable=False),  # push, rollback
+    Column("scanner", Text, nullable=False),  # by its name in the configuration
+    Column("name", Text, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("size", Big, nullable=False),
+    Column("content", LargeBinary),  # of a push
+    Column("undoes", Big),  # of a rollback: the push that it takes back
+    Column("account", Big, nullable=False),
+    Column("at", Big, nullable=False),
+    Column("state", Text, nullable=False),  # model.rules.Outcome
+    Column("said", Text, nullable=False),  # why not, in the scanner's words
+    Index("rule_file_name", "scanner", "name", "seq"),
+)
+
+#: Alerts that stand.
+alert = Table(
+    "alert",
+    metadata,
+    Column("name", Text, primary_key=True),  # "scanner.clamav", "disk" ...
+    Column("at", Big, nullable=False),
+    Column("text", Text, nullable=False),
+)
+
 # -- acts on many -----------------------------------------------------------------------------------------------------
 
 act = Table(
