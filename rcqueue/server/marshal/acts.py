@@ -13,9 +13,10 @@ from rcqueue.server.store.journal import Draft
 from rcqueue.server.store.rows import Needs, RowDict, Rows
 from rcqueue.server.store.writer import Decision
 
+from .doing import Doing, Terms
 from .mails import MessageChange
 from .refusal import Refusal, unauthorized
-from .verbs import Doing, Terms, act_on_message, check_body, denied, lacking
+from .verbs import act_on_message, check_body, denied, lacking
 
 CONFIRM_WITHIN = 600 * 1_000_000
 

@@ -22,11 +22,12 @@ from rcqueue.server.store.pages import check_query, matching_mails
 from rcqueue.server.store.writer import Operation, Stopped, Writer
 
 from . import acts, outcomes, people
+from .doing import Terms
 from .hold import Arrival, Hold
 from .once import Idempotency, Once, answered
 from .refusal import Refusal
 from .show import OpenBody
-from .verbs import RULES, Act, Target, Terms
+from .verbs import RULES, Act, Target
 
 log = logging.getLogger(__name__)
 SLICE = 2000  #: mails of a selection that one operation stores

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from rcqueue.model.access import Access, Right
-from rcqueue.model.act import ActAnswer, ActBody, MailResult, Result, SettleAs, Verb
+from rcqueue.model.act import ActAnswer, ActBody, MailResult, Result, Verb
 from rcqueue.model.ids import encode_mail
 from rcqueue.model.journal import LEASE
 from rcqueue.model.mail import from_us, to_us
@@ -21,37 +21,12 @@ from rcqueue.server.store.query_sql import facts_of
 from rcqueue.server.store.rows import Needs, RowDict, Rows
 from rcqueue.server.store.writer import Decision
 
+from . import claiming, keeping, releasing
+from .doing import SECOND, Doing, Terms, lapsed, not_done
 from .mails import MessageChange, claim_ended
 from .refusal import Refusal, no_right, unauthorized
 
-SECOND = 1_000_000
-API_CLAIM = 15 * 60 * SECOND
-
 Target = tuple[int, int | None]  #: (message, n of a mail), or (message, None): its mails that the filter matches
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """Times that the installation sets, in microseconds."""
-
-    expiry: int = 14 * 86400 * SECOND
-    purge: int = 7 * 86400 * SECOND
-    recall: int = 10 * SECOND
-    passed: int = 30 * 86400 * SECOND  # how long what is known of passed and rejected mail is kept
-
-
-@dataclass(slots=True)
-class Doing:
-    """What a verb needs to know while it works through the mails of one message."""
-
-    who: Access
-    verb: Verb
-    body: ActBody
-    terms: Terms
-    change: MessageChange
-    release: str | None = None
-    recall_until: int | None = None
-    fence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,112 +38,21 @@ class _Rule:
     checks_claim: bool = True
 
 
-def _claim(d: Doing, n: int, mail: RowDict) -> MailResult | None:
-    session = d.change.rows.get(t.session, d.who.session)
-    assert session is not None
-    by_lease = session["kind"] == "terminal" and not d.body.for_seconds
-    until = None if by_lease else d.change.now + (d.body.for_seconds * SECOND if d.body.for_seconds else API_CLAIM)
-    held = d.change.claim_on(n)
-    if held and held["session"] == d.who.session and not _lapsed(d, held):  # mine already: the fence stays
-        d.change.rows.put(t.claim, (d.change.id, n), {"until": until})
-        d.fence = max(d.fence or 0, held["fence"])
-        return None
-    if _lapsed(d, {"session": d.who.session, "account": d.who.account, "until": until}):
-        return _not_done(d, n, Result.REFUSED, mail, "the session that asked for the claim has ended")
-    d.change.grant(n, d.who.session, d.who.account, until)
-    d.fence = d.change.seq
-    return None
-
-
-def _unclaim(d: Doing, n: int, mail: RowDict) -> MailResult | None:
-    if d.change.claim_on(n):
-        d.change.free(n)
-    return None
-
-
-def _takeover(d: Doing, n: int, mail: RowDict) -> MailResult | None:
-    return _claim(d, n, mail)
-
-
-def _release(d: Doing, n: int, mail: RowDict) -> MailResult | None:
-    release = f"{encode_mail(d.change.id, n)}-{d.change.seq}"
-    due = d.change.now + d.terms.recall
-    d.change.set(n, "RELEASING", release=release, due=due, reply="")
-    d.release, d.recall_until = release, due
-    return None
-
-
-def _recall(d: Doing, n: int, mail: RowDict) -> MailResult | None:
-    if mail["due"] is None:
-        return _not_done(d, n, Result.STATUS, mail, "it is being handed to the next hop now")
-    d.change.set(n, "ONHOLD", due=None, expiry=_still_held(d, mail))
-    return None
-
-
-def _delete(d: Doing, n: int, mail: RowDict) -> MailResult | None:
-    d.change.set(n, "DELETED")
-    return None
-
-
-def _restore(d: Doing, n: int, mail: RowDict) -> MailResult | None:
-    if d.change.row["purged"] is not None:
-        return _not_done(d, n, Result.STATUS, mail, "its bytes were purged")
-    d.change.set(n, "ONHOLD", expiry=_new_expiry(d), reply="", release=None, due=None)
-    return None
-
-
-def _extend(d: Doing, n: int, mail: RowDict) -> MailResult | None:
-    d.change.set(n, "ONHOLD", expiry=_new_expiry(d))
-    return None
-
-
-def _note(d: Doing, n: int, mail: RowDict) -> MailResult | None:
-    d.change.mention(n)
-    key = (d.change.seq,)
-    d.change.rows.put(
-        t.note,
-        key,
-        {"seq": d.change.seq, "message": d.change.id, "account": d.who.account, "text": d.body.note},
-    )
-    return None
-
-
-def _settle(d: Doing, n: int, mail: RowDict) -> MailResult | None:
-    match d.body.settle:
-        case SettleAs.ARRIVED:
-            d.change.set(n, "RELEASED")
-        case SettleAs.AGAIN:  # the same release id, so that the next hop can tell
-            d.release, d.recall_until = mail["release"], d.change.now + d.terms.recall
-            d.change.set(n, "RELEASING", due=d.recall_until)
-        case _:
-            d.change.set(n, "ONHOLD", due=None, expiry=_still_held(d, mail))
-    return None
-
-
-def _new_expiry(d: Doing) -> int:
-    return to_us(d.body.expiry) if d.body.expiry else d.change.now + d.terms.expiry
-
-
-def _still_held(d: Doing, mail: RowDict) -> int:
-    """A mail that comes back to the hold after its expiry has a day left, not none."""
-    return max(int(mail["expiry"]), d.change.now + 86400 * SECOND)
-
-
 _HELD = frozenset({"ONHOLD"})
 
 RULES: dict[Verb, _Rule] = {
-    Verb.CLAIM: _Rule(Right.CLAIM, _HELD, _claim, checks_version=False),
-    Verb.UNCLAIM: _Rule(Right.CLAIM, _HELD, _unclaim, checks_version=False),
-    Verb.TAKEOVER: _Rule(Right.TAKEOVER, _HELD, _takeover, checks_version=False, checks_claim=False),
-    Verb.RELEASE: _Rule(Right.RELEASE, _HELD, _release),
-    Verb.RECALL: _Rule(Right.RELEASE, frozenset({"RELEASING"}), _recall, checks_version=False),
-    Verb.DELETE: _Rule(Right.DELETE, _HELD, _delete),
-    Verb.RESTORE: _Rule(Right.DELETE, frozenset({"DELETED", "EXPIRED", "RELEASED"}), _restore),
-    Verb.EXTEND: _Rule(Right.EXTEND, _HELD, _extend),
+    Verb.CLAIM: _Rule(Right.CLAIM, _HELD, claiming.claim, checks_version=False),
+    Verb.UNCLAIM: _Rule(Right.CLAIM, _HELD, claiming.unclaim, checks_version=False),
+    Verb.TAKEOVER: _Rule(Right.TAKEOVER, _HELD, claiming.takeover, checks_version=False, checks_claim=False),
+    Verb.RELEASE: _Rule(Right.RELEASE, _HELD, releasing.release),
+    Verb.RECALL: _Rule(Right.RELEASE, frozenset({"RELEASING"}), releasing.recall, checks_version=False),
+    Verb.DELETE: _Rule(Right.DELETE, _HELD, keeping.delete),
+    Verb.RESTORE: _Rule(Right.DELETE, frozenset({"DELETED", "EXPIRED", "RELEASED"}), keeping.restore),
+    Verb.EXTEND: _Rule(Right.EXTEND, _HELD, keeping.extend),
     Verb.NOTE: _Rule(
-        Right.NOTE, frozenset(s.upper() for s in t.STATUSES), _note, checks_version=False, checks_claim=False
+        Right.NOTE, frozenset(s.upper() for s in t.STATUSES), keeping.note, checks_version=False, checks_claim=False
     ),
-    Verb.SETTLE: _Rule(Right.RELEASE, frozenset({"UNCERTAIN"}), _settle),
+    Verb.SETTLE: _Rule(Right.RELEASE, frozenset({"UNCERTAIN"}), releasing.settle),
 }
 
 
@@ -184,39 +68,24 @@ def check_body(verb: Verb, body: ActBody, now: int) -> None:
         raise Refusal("bad-request", "expiry: a time from now to ten years from now was expected")
 
 
-def _not_done(d: Doing, n: int, result: Result, mail: RowDict | None, detail: str, by: str = "") -> MailResult:
-    return MailResult(
-        id=encode_mail(d.change.id, n),
-        result=result,
-        status=mail and mail["status"],
-        version=mail and mail["version"],
-        by=by,
-        detail=detail,
-    )
-
-
 def _try(d: Doing, n: int) -> MailResult | None:
     rule, mail = RULES[d.verb], d.change.mails.get(n)
     if mail is None:
-        return _not_done(d, n, Result.GONE, None, "there is no such mail")
+        return not_done(d, n, Result.GONE, None, "there is no such mail")
     if rule.checks_version and d.body.as_of is not None and mail["version"] > d.body.as_of:
-        return _not_done(d, n, Result.CHANGED, mail, f"it changed meanwhile: it is {mail['status']} now")
+        return not_done(d, n, Result.CHANGED, mail, f"it changed meanwhile: it is {mail['status']} now")
     if mail["status"] not in rule.statuses:
-        return _not_done(d, n, Result.STATUS, mail, f"{d.verb} does not apply to {mail['status']}")
+        return not_done(d, n, Result.STATUS, mail, f"{d.verb} does not apply to {mail['status']}")
     claim = d.change.claim_on(n)
     # A claim whose lease has ended holds nothing, though its entry (mail.lapse) may be a second away.
-    if claim and rule.checks_claim and claim["account"] != d.who.account and not _lapsed(d, claim):
+    if claim and rule.checks_claim and claim["account"] != d.who.account and not lapsed(d, claim):
         name = _name(d.change.rows, claim["account"])
-        return _not_done(d, n, Result.CLAIMED, mail, f"{name} holds it", by=name)
+        return not_done(d, n, Result.CLAIMED, mail, f"{name} holds it", by=name)
     if d.body.fence is not None and rule.checks_version:
         mine = claim and claim["account"] == d.who.account and claim["fence"] <= d.body.fence
-        if not mine or (claim and _lapsed(d, claim)):
-            return _not_done(d, n, Result.LOST, mail, "your claim on it has lapsed")
+        if not mine or (claim and lapsed(d, claim)):
+            return not_done(d, n, Result.LOST, mail, "your claim on it has lapsed")
     return rule.do(d, n, mail)
-
-
-def _lapsed(d: Doing, claim: RowDict) -> bool:
-    return claim_ended(d.change.rows, claim, d.change.now)
 
 
 def _name(rows: Rows, account: int) -> str:
