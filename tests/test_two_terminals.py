@@ -71,5 +71,5 @@ def test_one_claims_the_other_sees_it_and_is_refused_and_the_bytes_arrive_as_sto
             copy = arrived(demo.next_hop)
             stored = demo.run("anna", "show", message, "--part", "raw").stdout
     assert stored == raw
-    header, rest = copy.split(b"\r\n", 1)
-    assert header.startswith(b"X-Rcqueue-Release: ") and rest == stored
+    release, the_pass, rest = copy.split(b"\r\n", 2)
+    assert release.startswith(b"X-Rcqueue-Release: ") and the_pass.startswith(b"X-Rcqueue-Pass: ") and rest == stored

@@ -126,6 +126,13 @@ class Hop(Wire):
     raw: str = ""
 
 
+class Dsn(Wire):
+    """What the sender asks to be told of what becomes of a message (RFC 3461), as it was said and is said again."""
+
+    mail: str = ""  #: parameters of MAIL: "RET=HDRS ENVID=QQ314159"
+    recipients: dict[str, str] = {}  #: those of RCPT, by recipient: "NOTIFY=SUCCESS ORCPT=rfc822;ada@example.org"
+
+
 class Receipt(Wire):
     """The receipt log of a message: how it came in."""
 
@@ -140,6 +147,7 @@ class Receipt(Wire):
     tls: str = ""  #: version and cipher, "" without
     smtputf8: bool = False
     body_8bit: bool = False
+    dsn: Dsn | None = None  #: None: nothing was asked for
     sender: str = ""
     recipients: list[str] = []
     size: int = 0

@@ -31,6 +31,7 @@ from rcqueue.server.marshal.clockwork import Clockwork
 from rcqueue.server.marshal.customers import SetCustomers
 from rcqueue.server.postfix import PostfixHelper
 from rcqueue.server.reading.children import Readers
+from rcqueue.server.release_key import release_keys
 from rcqueue.server.routes import acpi, acts, feed, imports, login, mails, meta, people, problem, rspamd, scans
 from rcqueue.server.routes.deps import Parts
 from rcqueue.server.scan.judge import Judge
@@ -102,7 +103,8 @@ class Server:
         terms = Terms(config.hold.expiry, config.hold.purge, config.hold.recall, config.hold.passed)
         self.hub, self.marshal = hub, Marshal(database, writer, clock, terms)
         stack.push_async_callback(self.marshal.close)
-        self.delivery = Delivery(self.marshal, config)
+        keys = release_keys(config.data_dir) if config.release.passes else ()
+        self.delivery = Delivery(self.marshal, config, key=keys[0] if keys else None)
         self.identity = Identity(self.marshal)
         await self.marshal.do(SetCustomers(tuple((c.path, c.domains, c.claim_locks_body) for c in config.customer)))
         await hub.start()

@@ -227,15 +227,63 @@ class Amavis(_Table):
         return self
 
 
+Encryption = Literal["none", "opportunistic", "required", "verify"]
+
+
+class Tls(NamedTuple):
+    """How mail to one next hop is encrypted."""
+
+    mode: Encryption = "opportunistic"
+    ca: Path | None = None  #: certificates to trust; None: the system's
+    name: str = ""  #: what its certificate has to be for; "": the host of its address
+
+
+class NextHopAt(_Table):
+    """What holds for one next hop alone."""
+
+    address: Listen
+    tls: Encryption | None = None  #: None: as for all
+    ca: Path | None = None
+    name: str = ""
+
+
 class NextHop(_Table):
     default: Listen = Address("127.0.0.1", 10026)
     domains: dict[Domain, Listen] = {}  #: for mail to these domains and those below them
+    tls: Encryption = "opportunistic"
+    ca: Path | None = None
+    at: tuple[NextHopAt, ...] = ()
     sessions: int = Field(default=4, ge=1, le=100)  #: at once, to each next hop
     give_up: Microseconds = 2 * DAY  #: counted from the first attempt; then back to the hold
     timeout: Microseconds = 300 * SECOND  #: for each answer; RFC 5321 asks for five minutes
 
+    @model_validator(mode="after")
+    def _encrypted_as_meant(self) -> NextHop:
+        hops = dict.fromkeys((self.default, *self.domains.values()))
+        if twice := next((at.address for at in self.at if sum(a.address == at.address for a in self.at) > 1), None):
+            raise ValueError(f"at: {twice} is given twice, once was expected")
+        for at in self.at:
+            if at.address not in hops:
+                raise ValueError(f"at: {at.address} is no next hop; one of {', '.join(map(str, hops))} was expected")
+            if (at.ca or at.name) and self.tls_of(at.address).mode != "verify":
+                raise ValueError(f'at: {at.address} has ca or name: tls = "verify" was expected beside it')
+        if self.ca and not any(self.tls_of(hop).mode == "verify" for hop in hops):
+            raise ValueError('ca: tls = "verify" was expected beside it')
+        return self
+
     def of(self, recipient: str) -> Address:
         return longest_match(self.domains, recipient) or self.default
+
+    def tls_of(self, hop: Address) -> Tls:
+        for at in self.at:
+            if at.address == hop:
+                return Tls(at.tls or self.tls, at.ca or self.ca, at.name)
+        return Tls(self.tls, self.ca)
+
+
+class Release(_Table):
+    #: A released mail carries a pass, by which it is not caught again here (server/passes.py).
+    passes: bool = Field(default=True, alias="pass")
 
 
 class DatabaseAt(_Table):
@@ -303,6 +351,7 @@ class Config(BaseSettings):
     postfix: Postfix | None = None
     amavis: Amavis | None = None
     next_hop: NextHop = NextHop()
+    release: Release = Release()
     database: DatabaseAt = DatabaseAt()
     hold: HoldTerms = HoldTerms()
     customer: tuple[Customer, ...] = ()

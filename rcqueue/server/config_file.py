@@ -67,9 +67,11 @@ def _resolved(config: Config, folder: Path) -> Config:
         for s in config.scanner
     )
     policy = config.policy and folder / config.policy
-    return config.model_copy(
-        update={"data_dir": folder / config.data_dir, "http": http, "smtp": smtp, "scanner": scanner, "policy": policy}
-    )
+    hop = config.next_hop
+    at = tuple(one.model_copy(update={"ca": one.ca and folder / one.ca}) for one in hop.at)
+    hop = hop.model_copy(update={"ca": hop.ca and folder / hop.ca, "at": at})
+    tables = {"http": http, "smtp": smtp, "next_hop": hop, "scanner": scanner, "policy": policy}
+    return config.model_copy(update={"data_dir": folder / config.data_dir, **tables})
 
 
 def _files(config: Config) -> Iterable[tuple[str, Path | None]]:
@@ -79,6 +81,9 @@ def _files(config: Config) -> Iterable[tuple[str, Path | None]]:
     yield "smtp.cert", config.smtp.cert
     yield "smtp.key", config.smtp.key
     yield "policy", config.policy
+    yield "next_hop.ca", config.next_hop.ca
+    for number, at in enumerate(config.next_hop.at, 1):
+        yield f"next_hop.at.{number}.ca", at.ca
     for number, scanner in enumerate(config.scanner, 1):
         yield f"scanner.{number}.password_file", scanner.password_file
 
@@ -94,7 +99,7 @@ def _unknown_variables(environ: Iterable[str]) -> list[str]:
 
 
 def _names(model: type[BaseModel]) -> str:
-    return ", ".join(model.model_fields)
+    return ", ".join(field.alias or name for name, field in model.model_fields.items())
 
 
 def _mistake(file: Path, details: ErrorDetails) -> str:
@@ -118,7 +123,15 @@ def _mistake(file: Path, details: ErrorDetails) -> str:
 
 def _table_at(keys: tuple[int | str, ...]) -> type[BaseModel]:
     """The table that an unknown key stands in."""
-    if len(keys) == 1:
-        return Config
-    annotation = Config.model_fields[str(keys[0])].annotation
-    return next(a for a in (annotation, *get_args(annotation)) if isinstance(a, type) and issubclass(a, BaseModel))
+    table: type[BaseModel] = Config
+    for key in keys[:-1]:
+        if isinstance(key, str) and key in table.model_fields:
+            table = _model_in(table.model_fields[key].annotation) or table
+    return table
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The table in a field's type: its own, that of a list, or one that may be missing."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for one in get_args(annotation) if (found := _model_in(one))), None)

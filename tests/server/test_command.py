@@ -75,7 +75,7 @@ async def test_from_nothing_to_a_mail_released_and_back_to_rest(config, tmp_path
                 break
             await asyncio.sleep(0.05)
         (got,) = hop.received()
-        assert got.raw.partition(b"\r\n")[2] == MAIL
+        assert got.raw.split(b"\r\n", 2)[2] == MAIL
     finally:
         server.send_signal(signal.SIGTERM)
         status = await asyncio.wait_for(server.wait(), 20)

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from rcqueue.model.mail import Receipt
+from rcqueue.server import passes
 from rcqueue.server.amavis import file_of
 from rcqueue.server.config import SECOND, Address, Config
 from rcqueue.server.marshal import Marshal, Refusal
@@ -28,6 +29,7 @@ from . import retry
 from .am_pdp import AmPdp, AmPdpSession, Quarantined
 from .originals import Originals, waits
 from .parcel import Parcel, parcel
+from .queue_ids import queue_id_of
 from .session import Answer, HopSession
 
 log = logging.getLogger(__name__)
@@ -45,8 +47,11 @@ _Session = HopSession | AmPdpSession
 class Delivery:
     """`start`, `wake` after each commit, `stop`. Everything that it does to a mail is done by `marshal`."""
 
-    def __init__(self, marshal: Marshal, config: Config, *, waits: Sequence[int] = retry.WAITS) -> None:
-        self._marshal, self._config, self._waits = marshal, config.next_hop, waits
+    def __init__(
+        self, marshal: Marshal, config: Config, *, key: bytes | None = None, waits: Sequence[int] = retry.WAITS
+    ) -> None:
+        """`key` signs the passes of what is sent; None: it carries none."""
+        self._marshal, self._config, self._key, self._waits = marshal, config.next_hop, key, waits
         helper = PostfixHelper(config.postfix.helper) if config.postfix is not None else None
         self._originals = Originals(marshal, helper, config.next_hop) if helper is not None else None
         self._turns = asyncio.Semaphore(config.next_hop.sessions)
@@ -144,8 +149,7 @@ class Delivery:
         task.add_done_callback(self._sessions.discard)
 
     async def _session(self, lane: _Lane) -> None:
-        timeout, hop = self._config.timeout, lane.hop
-        session = AmPdpSession(hop, timeout) if isinstance(hop, AmPdp) else HopSession(hop, timeout)
+        session = self._connection(lane.hop)
         try:
             while not self._stopping and (key := lane.take()) is not None:
                 try:
@@ -159,6 +163,11 @@ class Delivery:
             lane.sessions -= 1  # before the goodbyes: what comes now opens a session of its own
             await session.close()
 
+    def _connection(self, hop: Address | AmPdp) -> _Session:
+        if isinstance(hop, AmPdp):
+            return AmPdpSession(hop, self._config.timeout)
+        return HopSession(hop, self._config.timeout, self._config.tls_of(hop))
+
     async def _attempt(self, lane: _Lane, session: _Session, key: MailKey) -> None:
         try:
             begun = await self._marshal.begin_attempt(*key, str(lane.hop))
@@ -167,7 +176,7 @@ class Delivery:
         await self._deliver(lane, session, begun)
 
     async def _deliver(self, lane: _Lane, session: _Session, begun: Begun) -> None:
-        load = await self._marshal.database.read(_load, begun)
+        load = await self._marshal.database.read(_load, begun, self._key)
         if isinstance(load.parcel, str):
             answer = Answer(Outcome.REFUSED, 0, load.parcel)
         elif lane.down_until > self._marshal.clock.now():
@@ -176,8 +185,7 @@ class Delivery:
             answer = await self._hand_over(session, load, load.parcel, begun)
             if answer.unreachable:
                 lane.down, lane.down_until = answer, self._marshal.clock.now() + DOWN
-        normalised = isinstance(load.parcel, Parcel) and load.parcel.normalised
-        await self._end(str(lane.hop), begun, answer, load, normalised)
+        await self._end(str(lane.hop), begun, answer, load)
 
     async def _original(self, originals: Originals, message: int, keys: set[MailKey]) -> None:
         """Hands a message over where its original waits, or, where that can't be, its mails by SMTP."""
@@ -187,11 +195,11 @@ class Delivery:
                     return
                 for begun, answer in await originals.attempt(message):
                     if answer is not None:
-                        load = await self._marshal.database.read(_load, begun)
-                        await self._end("", begun, answer, load, False)
+                        load = await self._marshal.database.read(_load, begun, self._key)
+                        await self._end("", begun, answer, load)
                         continue
                     hop = self._config.of(begun.recipient)
-                    session = HopSession(hop, self._config.timeout)
+                    session = self._connection(hop)
                     try:
                         await self._deliver(self._lanes.setdefault(hop, _Lane(hop)), session, begun)
                     finally:
@@ -220,7 +228,7 @@ class Delivery:
             outcome = Outcome.UNCERTAIN if committed else Outcome.RETRY
             return Answer(outcome, 0, f"the server could not hand it over ({type(error).__name__})")
 
-    async def _end(self, hop: str, begun: Begun, answer: Answer, load: _Load, normalised: bool) -> None:
+    async def _end(self, hop: str, begun: Begun, answer: Answer, load: _Load) -> None:
         outcome, reply, wait = answer.outcome, answer.reply, None
         if outcome is Outcome.RETRY:
             now = self._marshal.clock.now()
@@ -229,8 +237,10 @@ class Delivery:
             wait = retry.wait(tries, since, now, self._config.give_up, self._waits)
             if wait is None:
                 outcome, reply = Outcome.REFUSED, f"given up after {tries} attempts: {reply}"
+        queue_id = queue_id_of(reply) if outcome is Outcome.RELEASED else None
+        noted = {**(load.parcel.noted if isinstance(load.parcel, Parcel) else {}), **answer.noted}
         await self._marshal.end_attempt(
-            begun, outcome, answer.code, reply, retry_in=wait or 0, next_hop=hop, normalised=normalised
+            begun, outcome, answer.code, reply, retry_in=wait or 0, next_hop=hop, queue_id=queue_id, noted=noted
         )
 
 
@@ -288,7 +298,7 @@ class _Load:
     before: list[Any]  #: the attempts of the chain that this one goes on with, newest first
 
 
-def _load(connection: Connection, begun: Begun) -> _Load:
+def _load(connection: Connection, begun: Begun, key: bytes | None) -> _Load:
     """What an attempt needs to know, read and made in a reader's thread."""
     mine = (t.attempt.c.message == begun.message, t.attempt.c.n == begun.n)
     attempts = connection.execute(select(t.attempt).where(*mine).order_by(t.attempt.c.number.desc())).all()
@@ -309,7 +319,13 @@ def _load(connection: Connection, begun: Begun) -> _Load:
         return load("it was not sent: stored bytes do not match their hash")
     detail = select(t.message_detail.c.receipt).where(t.message_detail.c.message == begun.message)
     receipt = Receipt.model_validate_json(connection.execute(detail).scalar_one())
-    return load(parcel(raw, begun.release, begun.sender, begun.recipient, receipt.smtputf8))
+    sender, recipient, end = begun.sender, begun.recipient, attempts[0].started // SECOND + passes.VALID
+
+    def sign(data: bytes) -> tuple[str, str] | None:
+        return (key and passes.sign(key, begun.release, begun.number, end, sender, recipient, data)) or None
+
+    dsn = receipt.dsn if recipient in receipt.recipients else None  # not of those that somebody added later
+    return load(parcel(raw, begun.release, sender, recipient, receipt.smtputf8, dsn=dsn, sign=sign))
 
 
 def _quarantined(connection: Connection, begun: Begun) -> Quarantined | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
+from rcqueue.model.mail import Dsn
+from rcqueue.server.passes import RELEASE_FIELD, without_ours
 from rcqueue.server.smtp_data import normalised
 
-RELEASE_FIELD = "X-Rcqueue-Release"
 CHUNK = 64 * 1024
 
 
@@ -17,8 +19,9 @@ class Parcel:
     sender: str  #: "" for a bounce
     recipient: str
     data: bytes  #: as the next hop is to store it; each line ends with CRLF
-    normalised: bool  #: `data` differs from the stored bytes by more than the release id
     needs: frozenset[str]  #: extensions without which the next hop would have to change the mail
+    noted: dict[str, Any] = field(default_factory=dict)  #: for the entry: in what `data` differs from the stored bytes
+    dsn: tuple[str, str] = ("", "")  #: what MAIL and RCPT ask to be told, of a next hop that offers it
 
     def stuffed(self) -> Iterator[bytes]:
         """`data` in chunks for the wire, dots stuffed; the final dot is not among them (RFC 5321 4.5.2)."""
@@ -29,9 +32,23 @@ class Parcel:
             yield bytes(stuffed[start : start + CHUNK])
 
 
-def parcel(raw: bytes, release: str, sender: str, recipient: str, smtputf8: bool) -> Parcel:
-    """`smtputf8`: the mail came in with SMTPUTF8, so that 8-bit bytes in its header are meant as such."""
+def parcel(
+    raw: bytes,
+    release: str,
+    sender: str,
+    recipient: str,
+    smtputf8: bool,
+    *,
+    dsn: Dsn | None = None,
+    sign: Callable[[bytes], tuple[str, str] | None] = lambda _: None,
+) -> Parcel:
+    """`smtputf8`: the mail came in with SMTPUTF8, so that 8-bit bytes in its header are meant as such. `sign` gives the
+    field that lets what is sent pass, where the next hop asks us about it."""
     body = normalised(raw)
+    noted: dict[str, Any] = {"normalised": True} if body != raw else {}
+    body, ours = without_ours(body)
+    if ours:
+        noted["ours_removed"] = ours
     needs = set()
     if not raw.isascii():
         needs.add("8bitmime")
@@ -39,4 +56,8 @@ def parcel(raw: bytes, release: str, sender: str, recipient: str, smtputf8: bool
     if not (sender + recipient).isascii() or (smtputf8 and not header.isascii()):
         needs.add("smtputf8")
     top = f"{RELEASE_FIELD}: {release}\r\n".encode("ascii")
-    return Parcel(sender, recipient, top + body, body != raw, frozenset(needs))
+    if (field := sign(top + body)) is not None:
+        top += "{}: {}\r\n".format(*field).encode("ascii")
+    data = top + body
+    asked = (dsn.mail, dsn.recipients.get(recipient, "")) if dsn is not None else ("", "")
+    return Parcel(sender, recipient, data, frozenset(needs), noted, asked)

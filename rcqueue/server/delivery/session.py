@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import re
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 from aiosmtplib import SMTP, SMTPException, SMTPResponse, SMTPResponseException, SMTPServerDisconnected
 from aiosmtplib.protocol import SMTPProtocol
 
-from rcqueue.server.config import SECOND, Address
+from rcqueue.server.config import SECOND, Address, Tls
 from rcqueue.server.marshal.outcomes import Outcome
 
 from .parcel import Parcel
@@ -33,6 +34,11 @@ class Answer:
     code: int
     reply: str
     unreachable: bool = False  #: nobody listens there: the next mail would fare no better
+    noted: dict[str, Any] = field(default_factory=dict)  #: more of how it went, for the entry
+
+
+class _NoTls(OSError):
+    """The next hop does not offer it."""
 
 
 class _Replied(Exception):
@@ -64,14 +70,22 @@ def one_line(text: str) -> str:
 class HopSession:
     """Connects when it is first needed, and is used for mail after mail."""
 
-    def __init__(self, hop: Address, timeout: int) -> None:
+    def __init__(self, hop: Address, timeout: int, tls: Tls) -> None:
         """`timeout` is in microseconds, for each answer; twice that for the answer to a mail."""
-        self._hop, self._timeout = hop, timeout / SECOND
+        self._hop, self._timeout, self._encryption = hop, timeout / SECOND, tls
         self._client: SMTP | None = None
+        self._tls = ""  # version and cipher of the connection
 
     async def hand_over(self, parcel: Parcel, before_dot: Callable[[], Awaitable[None]]) -> Answer:
         """Sends a mail. `before_dot` is awaited when all but the final dot is sent; if it raises, so does this, and
         the dot is not sent. Otherwise raises nothing that a next hop can cause."""
+        noted: dict[str, Any] = {}
+        answer = await self._hand_over(parcel, before_dot, noted)
+        return replace(answer, noted=noted)
+
+    async def _hand_over(
+        self, parcel: Parcel, before_dot: Callable[[], Awaitable[None]], noted: dict[str, Any]
+    ) -> Answer:
         dot = False
         try:
             try:
@@ -79,6 +93,8 @@ class HopSession:
             except _LOST as error:
                 self.drop()
                 return Answer(Outcome.RETRY, 0, f"{self._hop}: {_why(error)}", unreachable=True)
+            if self._tls:
+                noted["tls"] = self._tls
             missing = sorted(need for need in parcel.needs if not client.supports_extension(need))
             if missing:
                 return Answer(
@@ -86,7 +102,10 @@ class HopSession:
                     0,
                     f"{self._hop} does not offer {', '.join(missing).upper()}, without which the mail would be changed",
                 )
-            protocol = await self._envelope(client, parcel)
+            asked = parcel.dsn if self._tells(client, parcel) else ("", "")
+            if asked != parcel.dsn:
+                noted["dsn"] = "not offered"
+            protocol = await self._envelope(client, parcel, asked)
             await self._body(protocol, parcel)
             await before_dot()
             protocol.write(b".\r\n")
@@ -125,7 +144,22 @@ class HopSession:
                 await self._client.rset()
                 return self._client
             self.drop()
+        client = await self._connected()
+        if self._encryption.mode == "none":
+            return client
+        try:
+            await self._start_tls(client)
+        except _LOST as error:
+            if self._encryption.mode != "opportunistic":
+                raise
+            if not isinstance(error, _NoTls):  # what is half encrypted is of no use any more
+                self.drop()
+                return await self._connected()
+        return client
+
+    async def _connected(self) -> SMTP:
         name = socket.gethostname()
+        self._tls = ""
         self._client = SMTP(
             hostname=self._hop.host,
             port=self._hop.port,
@@ -137,14 +171,35 @@ class HopSession:
         await self._client._ehlo_or_helo_if_needed()
         return self._client
 
-    async def _envelope(self, client: SMTP, parcel: Parcel) -> SMTPProtocol:
+    async def _start_tls(self, client: SMTP) -> None:
+        """Raises _LOST: nothing of a mail has been sent then, and nothing is sent in clear by this."""
+        verify = self._encryption.mode == "verify"
+        if not client.supports_extension("starttls"):
+            raise _NoTls("it does not offer STARTTLS, without which no mail is sent there")
+        assert client.transport is not None
+        plain = cast(asyncio.WriteTransport, client.transport)
+        plain.set_write_buffer_limits(high=0)
+        name = self._encryption.name or self._hop.host
+        await client.starttls(tls_context=_context(self._encryption), server_hostname=name, timeout=self._timeout)
+        await client._ehlo_or_helo_if_needed()
+        found: ssl.SSLObject = client.get_transport_info("ssl_object")
+        cipher = found.cipher()
+        self._tls = f"{found.version()} {cipher[0] if cipher else ''}" + (", verified" if verify else "")
+
+    def _tells(self, client: SMTP, parcel: Parcel) -> bool:
+        """Whether what the sender asks to be told can be said to this next hop."""
+        plain = "".join(parcel.dsn).isascii() or "smtputf8" in parcel.needs
+        return plain and client.supports_extension("dsn")
+
+    async def _envelope(self, client: SMTP, parcel: Parcel, dsn: tuple[str, str]) -> SMTPProtocol:
         # Not by aiosmtplib's mail() and rcpt(), which write addresses anew.
         options = [b"BODY=8BITMIME"] if "8bitmime" in parcel.needs else []
         if "smtputf8" in parcel.needs:
             options.append(b"SMTPUTF8")
         if client.supports_extension("size"):
             options.append(b"SIZE=%d" % len(parcel.data))
-        for verb, address, more in ((b"MAIL", b"FROM:", options), (b"RCPT", b"TO:", [])):
+        of_mail, of_rcpt = ([word.encode() for word in words.split()] for words in dsn)
+        for verb, address, more in ((b"MAIL", b"FROM:", options + of_mail), (b"RCPT", b"TO:", of_rcpt)):
             person = parcel.sender if verb == b"MAIL" else parcel.recipient
             response = await client.execute_command(verb, address + b"<" + person.encode() + b">", *more)
             if not 200 <= response.code < 300:
@@ -161,8 +216,8 @@ class HopSession:
             if response.code < 400:
                 self.drop()  # what it takes the next bytes for, nobody knows
             raise _Replied(response)
-        # Drained shall mean that nothing waits in this process.
-        cast(asyncio.WriteTransport, protocol.transport).set_write_buffer_limits(high=0)
+        # Drained shall mean that nothing waits in this process. (Under TLS 0 would be "always full".)
+        cast(asyncio.WriteTransport, protocol.transport).set_write_buffer_limits(high=1 if self._tls else 0)
         protocol._response_pending = True  # an answer in the middle is read, not thrown away
         waiter = protocol._response_waiter
         for chunk in parcel.stuffed():
@@ -177,7 +232,23 @@ class HopSession:
             raise _Replied(response)
 
 
+def _context(tls: Tls) -> ssl.SSLContext:
+    """Raises OSError."""
+    if tls.mode == "verify":
+        try:
+            return ssl.create_default_context(cafile=tls.ca)
+        except ssl.SSLError as error:
+            raise OSError(f"no certificates can be read from {tls.ca}") from error
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
 def _why(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return one_line(f"its certificate is not accepted: {error.verify_message}")
+    if isinstance(error, ssl.SSLError):
+        return one_line(f"no TLS with it: {error.reason or error}")
     if isinstance(error, SMTPResponseException):
         return one_line(f"{error.code} {error.message}" if error.code > 0 else str(error.message))
     if isinstance(error, TimeoutError):

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from rcqueue.model.scan import Action
-from rcqueue.server.reading.fields import cut
+from rcqueue.server.passes import without_ours
 from rcqueue.server.scan.decide import Decision
 from rcqueue.server.scan.judge import Judgement
-
-#: Fields that say what our scanners found. From outside they are forged.
-OURS = (b"x-rcq-", b"x-rcqueue-")
-_FORGED = re.compile(rb"(?im)^X-(?:Rcq|Rcqueue)-[!-9;-~]*[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +45,5 @@ def plan(judgement: Judgement, recipients: Sequence[str], *, one_answer: bool) -
 
 def passed_on(raw: bytes, headers: Iterable[tuple[str, str]]) -> bytes:
     """The message as it goes on: `headers` on top, and without the fields that only we write."""
-    body_at = cut(raw).body_at
     top = "".join(f"{name}: {value}\r\n" for name, value in headers).encode("ascii")
-    return top + _FORGED.sub(b"", raw[:body_at]) + raw[body_at:]
+    return top + without_ours(raw)[0]

@@ -16,13 +16,14 @@ from typing import cast
 
 from rcqueue.model.mail import Receipt, from_us
 from rcqueue.server.config import Milter
+from rcqueue.server.passes import OURS
 from rcqueue.server.scan.base import ScanEnvelope
 from rcqueue.server.scan.judge import Judge, Judgement
 from rcqueue.server.store.writer import Stopped
 
 from . import milter_wire as wire
 from .hold import CONTROL, Busy, Intake
-from .judged import OURS, Plan, plan
+from .judged import Plan, plan
 from .replies import BUSY, DEFERRED, FAILED, REFUSED, STOPPING
 
 log = logging.getLogger(__name__)

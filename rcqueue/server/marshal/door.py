@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -75,11 +75,12 @@ class Marshal:
         *,
         retry_in: int = 0,
         next_hop: str = "",
-        normalised: bool = False,
+        queue_id: str | None = None,
+        noted: Mapping[str, Any] | None = None,
     ) -> None:
-        """Puts what became of an attempt on record. `retry_in` is microseconds."""
+        """Puts what became of an attempt on record. `retry_in` is microseconds; `noted` becomes facts of the entry."""
         key, said = (begun.message, begun.n, begun.number), (outcome, code, reply)
-        await self.do(outcomes.EndAttempt(*key, *said, retry_in, next_hop, normalised))
+        await self.do(outcomes.EndAttempt(*key, *said, retry_in, next_hop, queue_id, noted or {}))
 
     # -- acts
 

@@ -5,8 +5,10 @@ A mail in RELEASING waits while `due` is set; it is taken for an attempt by unse
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.rows import Needs, RowDict, Rows
@@ -116,7 +118,8 @@ class EndAttempt(_OnMail):
     reply: str
     retry_in: int = 0  # microseconds
     next_hop: str = ""
-    normalised: bool = False  # a bare CR or LF was made CRLF
+    queue_id: str | None = None  # the next hop's own
+    noted: Mapping[str, Any] = field(default_factory=dict)  # more for the entry's facts: nothing personal
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
         mail, key = rows.mails[self.message].get(self.n), (self.message, self.n, self.number)
@@ -125,7 +128,7 @@ class EndAttempt(_OnMail):
             raise NotWaiting
         if attempt["dot"] is None and self.outcome in (Outcome.RELEASED, Outcome.UNCERTAIN):
             raise ValueError(f"the dot of an attempt that was {self.outcome} is not on record")
-        rows.put(t.attempt, key, {"finished": now, "code": self.code, "reply": self.reply})
+        rows.put(t.attempt, key, {"finished": now, "code": self.code, "reply": self.reply, "queue_id": self.queue_id})
         change = MessageChange(rows, self.message, seq, now)
         match self.outcome:
             case Outcome.RELEASED:
@@ -137,9 +140,9 @@ class EndAttempt(_OnMail):
             case Outcome.REFUSED:
                 expiry = max(mail["expiry"], now + DAY)
                 change.set(self.n, "ONHOLD", reply=self.reply, due=None, expiry=expiry)
-        facts = {"release": mail["release"], "attempt": self.number, "code": self.code}
-        if self.normalised:
-            facts["normalised"] = True
+        facts = {"release": mail["release"], "attempt": self.number, "code": self.code, **self.noted}
+        if self.queue_id:
+            facts["queue_id"] = self.queue_id
         personal = {"reply": self.reply, "next_hop": self.next_hop}
         return Decision(entries=[change.entry(f"mail.{self.outcome}", facts=facts, personal=personal)])
 
