@@ -29,7 +29,7 @@ END_OF_DATA = b"\r\n.\r\n"
 class DataHandler(Protocol):
     """What a handler adds to aiosmtpd's optional hooks (handle_EHLO, handle_MAIL, handle_RCPT ...)."""
 
-    async def handle_DATA_bytes(self, server: Any, session: Session, envelope: Envelope, data: bytes) -> str:
+    async def handle_DATA_bytes(self, server: Any, session: Session, envelope: Any, data: bytes) -> str:
         """The answer to a whole mail, as one SMTP reply line without CRLF. `data` is what the sender's system wrote."""
         ...
 

@@ -102,7 +102,7 @@ class HopSession:
                     0,
                     f"{self._hop} does not offer {', '.join(missing).upper()}, without which the mail would be changed",
                 )
-            asked = parcel.dsn if self._tells(client, parcel) else ("", "")
+            asked = parcel.dsn if client.supports_extension("dsn") else ("", "")
             if asked != parcel.dsn:
                 noted["dsn"] = "not offered"
             protocol = await self._envelope(client, parcel, asked)
@@ -185,11 +185,6 @@ class HopSession:
         found: ssl.SSLObject = client.get_transport_info("ssl_object")
         cipher = found.cipher()
         self._tls = f"{found.version()} {cipher[0] if cipher else ''}" + (", verified" if verify else "")
-
-    def _tells(self, client: SMTP, parcel: Parcel) -> bool:
-        """Whether what the sender asks to be told can be said to this next hop."""
-        plain = "".join(parcel.dsn).isascii() or "smtputf8" in parcel.needs
-        return plain and client.supports_extension("dsn")
 
     async def _envelope(self, client: SMTP, parcel: Parcel, dsn: tuple[str, str]) -> SMTPProtocol:
         # Not by aiosmtplib's mail() and rcpt(), which write addresses anew.

@@ -11,6 +11,7 @@ from aiosmtpd.smtp import Envelope
 
 from rcqueue.server.smtp_data import ChunkedLMTP, ChunkedSMTP, DataHandler
 
+from . import dsn
 from .forwarded import Client, attributes
 from .hold import CONTROL
 
@@ -19,10 +20,15 @@ _ADDRESS = re.compile(r'\s*(?:<((?:"(?:[^"\\]|\\.)*"|[^<>"])*)>|([^\s<>]+))\s*(.
 _ROUTE = re.compile(r"@[^:<>\"]*:")
 
 
-class _Envelope(Envelope):
+class Transaction(Envelope):
     """What XFORWARD says is about the next transaction only."""
 
     forwarded: Client | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dsn_mail = ""  #: what the sender asks to be told: the parameters of MAIL, and those of each RCPT
+        self.dsn_rcpt: dict[str, str] = {}
 
 
 class Connection(ChunkedSMTP):
@@ -40,6 +46,7 @@ class Connection(ChunkedSMTP):
         self.connected_at = self.data_at = 0
         self.client = Client()  #: who is connected, or who XCLIENT says is
         self.peer = ""
+        self.dsn: list[str] = []  #: parameters of DSN in the command that is being answered
 
     @property
     def in_transaction(self) -> bool:
@@ -52,7 +59,7 @@ class Connection(ChunkedSMTP):
 
     def forwarded(self) -> Client | None:
         """Who XFORWARD says that the mail under way is from."""
-        return cast(_Envelope, self.envelope).forwarded
+        return cast(Transaction, self.envelope).forwarded
 
     def end(self, reply: str) -> None:
         """Says a last word and closes, once what was written has gone out."""
@@ -76,7 +83,7 @@ class Connection(ChunkedSMTP):
         super().connection_lost(error)
 
     def _create_envelope(self) -> Envelope:
-        return _Envelope()
+        return Transaction()
 
     def _timeout_cb(self) -> None:
         self.end("421 4.4.2 Error: nothing came for too long")
@@ -90,7 +97,7 @@ class Connection(ChunkedSMTP):
 
     async def smtp_XFORWARD(self, arg: str | None) -> None:
         if (said := await self._said("XFORWARD", arg)) is not None:
-            envelope = cast(_Envelope, self.envelope)
+            envelope = cast(Transaction, self.envelope)
             envelope.forwarded = (envelope.forwarded or Client()).updated(said)
             await self.push("250 2.0.0 Ok")
 
@@ -121,7 +128,9 @@ class Connection(ChunkedSMTP):
         if found is None or CONTROL.search(arg):
             return None, None
         address = _ROUTE.sub("", found[1], count=1) if (found[1] or "").startswith("@") else found[1] or found[2]
-        return address or "<>", found[3]
+        # aiosmtpd knows no DSN, and writes parameters anew in upper case.
+        rest, self.dsn = dsn.split(found[3])
+        return address or "<>", rest
 
 
 class LmtpConnection(ChunkedLMTP, Connection):

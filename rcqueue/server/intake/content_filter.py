@@ -96,8 +96,14 @@ class _Mail:
 
     async def hand_over(self, handover: Handover, todo: Plan, server: Connection) -> None:
         content = passed_on(self._data, todo.headers)
-        utf8, client = self._receipt.smtputf8, server.forwarded()
-        first, replies = await handover.envelope(self._sender, todo.go, size=len(content), utf8=utf8, client=client)
+        first, replies = await handover.envelope(
+            self._sender,
+            todo.go,
+            size=len(content),
+            utf8=self._receipt.smtputf8,
+            client=server.forwarded(),
+            dsn=self._receipt.dsn,
+        )
         refused = {to: first if not first.good else reply for to, reply in replies.items() if not reply.good}
         taken = [to for to in todo.go if to not in refused]
         hold = dict(todo.hold)

@@ -22,6 +22,8 @@ from rcqueue.server.scan.decide import Decision
 from rcqueue.server.scan.judge import Judgement
 from rcqueue.server.store.writer import Stopped
 
+from . import dsn
+
 log = logging.getLogger(__name__)
 
 LARGE = 1 << 20  #: bytes; scanning less than this takes less than handing it to a thread
@@ -162,7 +164,7 @@ class Intake:
                 tuple(theirs),
                 raw,
                 read if judgement is None else _judged(read, [judgement.by_recipient[to] for to in theirs]),
-                receipt.model_copy(update={**seen, "recipients": list(theirs)}),
+                receipt.model_copy(update={**seen, "recipients": list(theirs), "dsn": dsn.of(receipt.dsn, theirs)}),
                 status=status,
                 origin=origin,
                 scans=scans,

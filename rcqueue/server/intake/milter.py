@@ -21,6 +21,7 @@ from rcqueue.server.scan.base import ScanEnvelope
 from rcqueue.server.scan.judge import Judge, Judgement
 from rcqueue.server.store.writer import Stopped
 
+from . import dsn
 from . import milter_wire as wire
 from .hold import CONTROL, Busy, Intake
 from .judged import Plan, plan
@@ -75,9 +76,15 @@ class _Message:
         self.sender = sender
         self.arguments = [a.upper() for a in arguments]
         self.recipients: list[bytes] = []  #: as they were said, with what stands around the address
+        self.dsn_mail = dsn.known(map(wire.text, arguments), dsn.OF_MAIL)
+        self.dsn_rcpt: dict[bytes, str] = {}
         self.raw = bytearray()
         self.forged: list[tuple[bytes, int]] = []  #: fields that only we write: name, and the how manieth of that name
         self._seen: dict[bytes, int] = {}
+
+    def recipient(self, said: bytes, *arguments: bytes) -> None:
+        self.recipients.append(said)
+        self.dsn_rcpt[said] = dsn.known(map(wire.text, arguments), dsn.OF_RCPT)
 
     def header(self, data: bytes, leading_space: bool) -> None:
         name, value = wire.texts(data)
@@ -166,7 +173,7 @@ class _Session(asyncio.Protocol):
                 sender, *arguments = wire.texts(data)
                 self._message = _Message(sender, arguments)
             case b"R" if message is not None:
-                message.recipients.append(wire.texts(data)[0])
+                message.recipient(*wire.texts(data))
             case b"L" if message is not None:
                 if not message.raw:
                     self._data_at = self._now()
@@ -259,6 +266,7 @@ class _Session(asyncio.Protocol):
             forwarded_by=peer[0] if peer else "",
             smtputf8=b"SMTPUTF8" in message.arguments,
             body_8bit=b"BODY=8BITMIME" in message.arguments,
+            dsn=dsn.asked(message.dsn_mail, ((_address(to), said) for to, said in message.dsn_rcpt.items())),
             connected_at=from_us(self._connected_at),
             data_at=from_us(self._data_at) if self._data_at else None,
         )

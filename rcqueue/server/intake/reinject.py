@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import NamedTuple, TypeVar
 
+from rcqueue.model.mail import Dsn
 from rcqueue.server.config import SECOND, Address
 from rcqueue.server.smtp_data import normalised, stuff
 
@@ -121,15 +122,18 @@ class Handover:
         return time.monotonic() - self._used < FRESH and not self._reader.at_eof()
 
     async def envelope(
-        self, sender: str, recipients: Sequence[str], *, size: int, utf8: bool, client: Client | None
+        self, sender: str, recipients: Sequence[str], *, size: int, utf8: bool, client: Client | None, dsn: Dsn | None
     ) -> tuple[Reply, dict[str, Reply]]:
-        """(the answer to MAIL, those to each RCPT); `client` is said first where the server asks for it."""
+        """(the answer to MAIL, those to each RCPT); `client` is said first where the server asks for it,
+        and `dsn` where it offers to tell."""
         self.done = False
         forward = self._forward(client) if client is not None else ""
         options = f" SIZE={size}" if "SIZE" in self._offers else ""
         options += " BODY=8BITMIME" if "8BITMIME" in self._offers else ""
         options += " SMTPUTF8" if utf8 and "SMTPUTF8" in self._offers else ""
-        commands = [f"MAIL FROM:<{sender}>{options}", *(f"RCPT TO:<{to}>" for to in recipients)]
+        told = dsn if dsn is not None and "DSN" in self._offers else Dsn()
+        commands = [f"MAIL FROM:<{sender}>{options} {told.mail}".rstrip()]
+        commands += [f"RCPT TO:<{to}> {told.recipients.get(to, '')}".rstrip() for to in recipients]
         if forward:
             commands.insert(0, forward)
         if "PIPELINING" in self._offers:

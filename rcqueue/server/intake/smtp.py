@@ -16,8 +16,9 @@ from rcqueue.server.amavis import origin_of
 from rcqueue.server.config import SECOND, Address, Smtp
 from rcqueue.server.store.writer import Stopped
 
+from . import dsn
 from .amavis import quarantined
-from .connection import Connection, LmtpConnection
+from .connection import Connection, LmtpConnection, Transaction
 from .forwarded import ATTRIBUTES
 from .hold import CONTROL, Busy, Intake
 from .replies import BUSY, STOPPING
@@ -103,33 +104,41 @@ class SmtpIntake:
         self, server: Connection, session: Session, envelope: Envelope, hostname: str, responses: list[str]
     ) -> list[str]:
         session.host_name = hostname
-        more = ["250-PIPELINING"]
+        more = ["250-PIPELINING", "250-DSN"]
         if self.trusts(server.client.address):
             more += [f"250-{command} {' '.join(names)}" for command, names in ATTRIBUTES.items()]
         return [*responses[:-1], *more, responses[-1]]
 
     async def handle_MAIL(
-        self, server: Connection, session: Session, envelope: Envelope, address: str, options: list[str]
+        self, server: Connection, session: Session, envelope: Transaction, address: str, options: list[str]
     ) -> str:
         if self._stopping:
             return _CLOSING
         if self._intake.busy:
             return BUSY
+        try:
+            envelope.dsn_mail = dsn.checked(server.dsn, dsn.OF_MAIL)
+        except ValueError as error:
+            return f"501 5.5.4 Error: {error}"
         envelope.mail_from = address
         envelope.mail_options.extend(options)
         return "250 2.1.0 Ok"
 
     async def handle_RCPT(
-        self, server: Connection, session: Session, envelope: Envelope, address: str, options: list[str]
+        self, server: Connection, session: Session, envelope: Transaction, address: str, options: list[str]
     ) -> str:
         if address == "<>":
             return "553 5.1.3 Error: a recipient was expected"
         if len(envelope.rcpt_tos) >= self._config.recipient_limit:
             return f"452 4.5.3 Error: at most {self._config.recipient_limit} recipients, send to the others afterwards"
+        try:
+            envelope.dsn_rcpt[address] = dsn.checked(server.dsn, dsn.OF_RCPT)
+        except ValueError as error:
+            return f"501 5.5.4 Error: {error}"
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 Ok"
 
-    async def handle_DATA_bytes(self, server: Connection, session: Session, envelope: Envelope, data: bytes) -> str:
+    async def handle_DATA_bytes(self, server: Connection, session: Session, envelope: Transaction, data: bytes) -> str:
         sender = "" if envelope.mail_from == "<>" else envelope.mail_from or ""
         receipt = self._receipt(server, session, envelope)
         try:
@@ -151,7 +160,7 @@ class SmtpIntake:
         ids = await self._intake.hold(sender, to, data, receipt, origin=origin)
         return dict.fromkeys(recipients, f"250 2.0.0 Held as {', '.join(map(encode_message, ids))}")
 
-    def _receipt(self, server: Connection, session: Session, envelope: Envelope) -> Receipt:
+    def _receipt(self, server: Connection, session: Session, envelope: Transaction) -> Receipt:
         client, via = server.client, server.forwarded()
         return Receipt(
             at=from_us(self._intake.marshal.clock.now()),
@@ -165,6 +174,7 @@ class SmtpIntake:
             forwarded_by=client.address if via else server.peer if client.address != server.peer else "",
             smtputf8=envelope.smtp_utf8,
             body_8bit="BODY=8BITMIME" in envelope.mail_options,
+            dsn=dsn.asked(envelope.dsn_mail, envelope.dsn_rcpt.items()),
             connected_at=from_us(server.connected_at),
             data_at=from_us(server.data_at),
         )
