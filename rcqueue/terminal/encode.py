@@ -1,14 +1,20 @@
 """What is shown -> what is wanted, in as few bytes as will do."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from operator import ne, or_
 
 from rcqueue.terminal.caps import Caps
 from rcqueue.terminal.cells import disputed
 from rcqueue.terminal.screen import Row
 from rcqueue.terminal.styles import DEFAULT, Styles
 
-_GAP = 5  # so many unchanged cells are cheaper to send again than to step over
+# Up to four unchanged cells are cheaper to send again than to step over.
+_NEAR = re.compile(b"\1+(?:\0{1,4}\1+)*")
+_GAPS = re.compile(b"\0+")
+_REPEATED = 8  # so many more of the same cell are cheaper to ask for than to send
+_SAME = re.compile(rf"(.)\1{{{_REPEATED},}}")
 _CLEAR = "\x1b[r\x1b[m\x1b[H\x1b[2J"
 
 
@@ -104,25 +110,22 @@ class Encoder:
 
     def _row(self, y: int, old: Row, new: Row) -> None:
         width = len(new.cells)
+        changed = bytearray(b"\1") * width  # a byte a cell, 0 or 1
         if self.caps.diff:
-            changed = [x for x in range(width) if new.cells[x] != old.cells[x] or new.pens[x] != old.pens[x]]
-        else:
-            changed = list(range(width))
-        if not changed:
-            return
+            changed = bytearray(map(or_, map(ne, new.cells, old.cells), map(ne, new.pens, old.pens)))
         if new.disputed or old.disputed:
             # Where the terminal put what comes after such a cell is its own affair: paint anew from there.
             first = next((x for x in range(width) if disputed(new.cells[x]) or disputed(old.cells[x])), width)
-            if changed[-1] >= first:
-                changed = [x for x in changed if x < first] + list(range(first, width))
+            if changed.rfind(1) >= first:
+                changed[first:] = b"\1" * (width - first)
         tail = self._tail(new)
-        erased = [x for x in changed if x >= tail]
-        if len(erased) > 4:
-            del changed[-len(erased) :]
+        erased = changed.find(1, tail) if changed.count(1, tail) > 4 else -1
+        if erased >= 0:
+            changed[tail:] = bytes(width - tail)
         for first, end in _runs(changed, new):
             self._run(y, first, end, new)
-        if len(erased) > 4:
-            self._move(y, erased[0])
+        if erased >= 0:
+            self._move(y, erased)
             pen = new.pens[-1]
             if not (self._paints_blank(pen) and self._pen is not None and self.styles.only_background(self._pen)):
                 self._use(pen)
@@ -139,8 +142,34 @@ class Encoder:
 
     def _run(self, y: int, x: int, end: int, row: Row) -> None:
         """Draw the cells x..end-1."""
-        cells, pens, out = row.cells, row.pens, self._out
         self._move(y, x)
+        if row.text.isascii():
+            self._plain(x, end, row)
+        else:
+            self._glyphs(y, x, end, row)
+        if self._y is not None:
+            # In the last column terminals differ on where the cursor is.
+            self._x = end if end < len(row.cells) else None
+
+    def _plain(self, x: int, end: int, row: Row) -> None:
+        """Draw cells of ASCII: each is a character of the row's text, and most keep the pen of the one before."""
+        text, pens, blank, out = row.text, row.pens, self.styles.blank, self._out
+        pen, as_blank, begun = self._pen, -1 if self._pen is None else blank[self._pen], x
+        for at, wanted in enumerate(pens[x:end], x):
+            if wanted != pen and (wanted != as_blank or text[at] != " "):
+                out.append(self._repeated(text[begun:at]))
+                self._use(wanted)
+                pen, as_blank, begun = wanted, blank[wanted], at
+        out.append(self._repeated(text[begun:end]))
+
+    def _repeated(self, text: str) -> str:
+        if self.caps.repeat and len(text) > _REPEATED:
+            return _SAME.sub(lambda found: f"{found[1]}\x1b[{len(found[0]) - 1}b", text)
+        return text
+
+    def _glyphs(self, y: int, x: int, end: int, row: Row) -> None:
+        """Draw cells of any kind, one by one."""
+        cells, pens, out = row.cells, row.pens, self._out
         while x < end:
             cell, pen = cells[x], pens[x]
             if not (cell == " " and self._paints_blank(pen)):
@@ -153,15 +182,12 @@ class Encoder:
                 self._y = self._x = None
                 if after < end:
                     self._move(y, after)
-            elif self.caps.repeat and cell.isascii() and (more := _repeats(row, x, end)) > 7:
+            elif self.caps.repeat and cell.isascii() and (more := _repeats(row, x, end)) >= _REPEATED:
                 out.append(f"{cell}\x1b[{more}b")
                 after = x + 1 + more
             else:
                 out.append(cell)
             x = after
-        if self._y is not None:
-            # In the last column terminals differ on where the cursor is.
-            self._x = x if x < len(cells) else None
 
 
 def find_scroll(shown: Sequence[Row], want: Sequence[Row], rows: Sequence[int]) -> tuple[int, int, int] | None:
@@ -202,23 +228,25 @@ def _cost(new: Row, old: Row) -> int:
     return 0 if new.same(old) else sum(map(str.__ne__, new.cells, old.cells)) + 8
 
 
-def _runs(changed: list[int], row: Row) -> Iterator[tuple[int, int]]:
+def _runs(changed: bytearray, row: Row) -> Iterator[tuple[int, int]]:
     """The changed cells as ranges (first, end) that are worth drawing in one go; whole glyphs."""
-    at = 0
-    while at < len(changed):
-        first = last = changed[at]
-        at += 1
-        while at < len(changed) and changed[at] - last <= _GAP:
-            if changed[at] - last > 1 and len(set(row.pens[last : changed[at] + 1])) > 2:
-                break
-            last = changed[at]
-            at += 1
-        if row.cells[first] == "":
-            first -= 1
-        end = last + 1
-        while end < len(row.cells) and row.cells[end] == "":
-            end += 1
-        yield first, end
+    for near in _NEAR.finditer(changed):
+        first, last = near.span()
+        for gap in _GAPS.finditer(changed, first, last):
+            if len(set(row.pens[gap.start() - 1 : gap.end() + 1])) > 2:
+                yield _whole(first, gap.start(), row)
+                first = gap.end()
+        yield _whole(first, last, row)
+
+
+def _whole(first: int, end: int, row: Row) -> tuple[int, int]:
+    """With the other half of a wide glyph at either end."""
+    cells = row.cells
+    if cells[first] == "":
+        first -= 1
+    while end < len(cells) and cells[end] == "":
+        end += 1
+    return first, end
 
 
 def _repeats(row: Row, x: int, end: int) -> int:

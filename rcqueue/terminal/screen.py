@@ -27,7 +27,8 @@ class Row:
     @property
     def text(self) -> str:
         if self._text is None:
-            self._text = "".join(cell or "\0" for cell in self.cells)
+            cells = self.cells
+            self._text = "".join([cell or "\0" for cell in cells] if "" in cells else cells)
         return self._text
 
     def same(self, other: "Row") -> bool:

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
+from textual.filter import ANSIToTruecolor
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
@@ -56,6 +57,7 @@ class QueueTable(Styled, can_focus=True):
         self.painted: Row | None = None  #: the row under the cursor, as it was last painted
         self._layout_now = Layout.at(80)
         self._painted: list[object] = []  # what each line of the screen was painted from
+        self._keys: dict[str, tuple[object, ...]] = {}  # by message: what `paint` last found
         self._strips: dict[str, tuple[object, Strip]] = {}  # by message: what it was painted from, and the strip
 
     @property
@@ -90,14 +92,16 @@ class QueueTable(Styled, can_focus=True):
         """For each line of the widget what it is painted from; two that are equal look the same."""
         keys: list[object] = [(self.view.sort, self._layout_now)]
         rows = self.view.visible()
-        keys += [self._key(row) for row in rows]
+        self._keys = {row.id: self._key(row) for row in rows}
+        keys += self._keys.values()
         keys += [("empty", str(self.empty), not rows)] * (self.view.height - len(rows))
         keys.append(tuple(map(tuple, self._foot())))
         return keys
 
     def _key(self, row: Row) -> tuple[object, ...]:
-        seconds = (self.clock() - row.row.timestamp).total_seconds()
-        soon = row.row.expiry and (row.row.expiry - self.clock()).total_seconds() < 86400
+        now = self.clock()
+        seconds = (now - row.row.timestamp).total_seconds()
+        soon = row.row.expiry and (row.row.expiry - now).total_seconds() < 86400
         marked = self.view.all_marked or row.id in self.view.marks
         # The age is written in minutes or more but for the first one, so a row is seldom painted for its age alone.
         return (
@@ -110,6 +114,17 @@ class QueueTable(Styled, can_focus=True):
             self.session,
             self._layout_now,
         )
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The lines as `render_line` makes them. Textual would put borders, padding and ANSI colours into each of them:
+        here are none, and it takes longer than the lines."""
+        strips = [self.render_line(y) for y in crop.line_range]
+        for line_filter in self.get_line_filters():
+            if not isinstance(line_filter, ANSIToTruecolor):
+                strips = [strip.apply_filter(line_filter, self.background_colors[1]) for strip in strips]
+        if crop.column_span != (0, self.outer_size.width):
+            strips = [strip.crop(*crop.column_span) for strip in strips]
+        return strips
 
     def render_line(self, y: int) -> Strip:
         width, height = self.outer_size  # there is no border; Widget.size looks into the compositor each time
@@ -125,7 +140,7 @@ class QueueTable(Styled, can_focus=True):
         return self.strip([], width)
 
     def _row(self, row: Row) -> Strip:
-        key = self._key(row)
+        key = self._keys.get(row.id) or self._key(row)  # what changes after `paint` is painted after the next
         known = self._strips.get(row.id)
         if known is not None and known[0] == key:
             return known[1]
