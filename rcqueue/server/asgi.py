@@ -113,7 +113,7 @@ class Server:
         self.judge = Judge(config, readers)
         stack.push_async_callback(self.judge.close)
         await self.judge.start()
-        intake = Intake(self.marshal, config)
+        intake = Intake(self.marshal, config, keys=keys)
         stack.push_async_callback(intake.close)
         importer = Importer(intake, config.smtp.size_limit, config.smtp.recipient_limit)
 

@@ -31,10 +31,11 @@ class Post:
 
     def __init__(self, queue: Queue, port: int) -> None:
         self.queue, self.port, self.now = queue, port, None
+        self.key: bytes | None = None  #: of passes
 
     async def start(self, **next_hop: object) -> Delivery:
         config = Config(data_dir=self.queue.folder, next_hop={"default": f"127.0.0.1:{self.port}", **next_hop})
-        self.now = delivery = Delivery(self.queue.marshal, config, waits=(50 * MS, 100 * MS))
+        self.now = delivery = Delivery(self.queue.marshal, config, key=self.key, waits=(50 * MS, 100 * MS))
         loop = asyncio.get_running_loop()
 
         def committed(seq: int) -> None:

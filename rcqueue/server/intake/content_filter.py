@@ -24,6 +24,7 @@ from .hold import Intake
 from .judged import Plan, passed_on, plan
 from .reinject import Handover, Lost, Reply, Server
 from .replies import DEFERRED, FAILED, REFUSED
+from .returned import Returned
 from .smtp import GRACE, SmtpIntake
 
 log = logging.getLogger(__name__)
@@ -50,9 +51,10 @@ class ContentFilter(SmtpIntake):
     ) -> dict[str, str]:
         everybody = tuple(dict.fromkeys(recipients))
         envelope = ScanEnvelope(sender, everybody, receipt.client, receipt.helo, receipt.ident)
-        judgement = await self._judge.judge(data, envelope)
+        back = await self._intake.returned(sender, everybody, data)
+        judgement = back.judgement if back is not None else await self._judge.judge(data, envelope)
         todo = plan(judgement, everybody, one_answer=not server.each)
-        mail = _Mail(self._intake, judgement, sender, data, receipt, server.each)
+        mail = _Mail(self._intake, judgement, sender, data, receipt, server.each, back)
         mail.answers |= dict.fromkeys(everybody, DEFERRED) | dict.fromkeys(todo.refuse, REFUSED)
         mail.record("REJECTED", todo.refuse)
         if not todo.go:
@@ -71,10 +73,17 @@ class _Mail:
     """One message on its way through; `answers` by recipient."""
 
     def __init__(
-        self, intake: Intake, judgement: Judgement, sender: str, data: bytes, receipt: Receipt, each: bool
+        self,
+        intake: Intake,
+        judgement: Judgement,
+        sender: str,
+        data: bytes,
+        receipt: Receipt,
+        each: bool,
+        back: Returned | None,
     ) -> None:
         self._intake, self._judgement, self._sender, self._data = intake, judgement, sender, data
-        self._receipt, self._each = receipt, each
+        self._receipt, self._each, self._back = receipt, each, back
         self._held: set[str] = set()
         self.answers: dict[str, str] = {}
 
@@ -83,11 +92,27 @@ class _Mail:
             return
         judgement = Judgement(self._judgement.results, decisions, self._judgement.contents)
         ids = await self._intake.hold(
-            self._sender, list(decisions), self._data, self._receipt, origin="filter", judgement=judgement
+            self._sender,
+            list(decisions),
+            self._data,
+            self._receipt,
+            origin="filter",
+            judgement=judgement,
+            back=self._back,
         )
         self._held |= decisions.keys()
         said = f"250 2.0.0 Held as {', '.join(map(encode_message, ids))}"
         self.answers |= dict.fromkeys(self.answers if not self._each else decisions, said)
+
+    async def passed(self, recipients: list[str]) -> None:
+        """What went on, on record: of a mail that came back before its sender is told, who would send it again."""
+        if self._back is None:
+            self.record("PASSED", recipients)
+            return
+        try:
+            await self._intake.lets_go(self._back, self._sender, self._data, self._receipt, origin="filter")
+        except Exception:  # it has gone on, so that is what is said
+            log.exception("filter: that a released mail came back could not be noted")
 
     def record(self, status: str, recipients: Iterable[str]) -> None:
         if to := list(recipients):
@@ -128,7 +153,7 @@ class _Mail:
         if said is None:
             said = await handover.dot()
         if said.good:
-            self.record("PASSED", taken)
+            await self.passed(taken)
             self.answers |= dict.fromkeys(
                 taken if self._each else self.answers, f"250 2.0.0 Ok: passed on: {said.text}"
             )

@@ -56,6 +56,9 @@ class Exporter:
         marshal = self._intake.marshal
         now = from_us(marshal.clock.now())
         receipt = Receipt(at=now, client=_known(said["ip"]), protocol="rspamd", ident=_known(said["qid"]))
+        judgement = _judgement(said, recipients)
+        if (back := await self._intake.returned(sender, recipients, raw)) is not None:
+            judgement = back.loops if stopped or back.again else back.goes_on
         arrivals = await self._intake.arrivals(
             sender,
             recipients,
@@ -63,7 +66,8 @@ class Exporter:
             receipt,
             origin=f"rspamd:{receipt.ident}",
             status="ONHOLD" if stopped else "PASSED",
-            judgement=_judgement(said, recipients),
+            judgement=judgement,
+            back=back,
             account=who.account,
             session=who.session,
         )

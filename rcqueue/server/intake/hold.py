@@ -16,13 +16,14 @@ from rcqueue.model.mail import Receipt, VerdictKind
 from rcqueue.model.scan import ScanResult
 from rcqueue.server.config import Config
 from rcqueue.server.marshal import Marshal
-from rcqueue.server.marshal.hold import Arrival
+from rcqueue.server.marshal.hold import Arrival, Return
 from rcqueue.server.reading.scan import Scan, scan
 from rcqueue.server.scan.decide import Decision
 from rcqueue.server.scan.judge import Judgement
 from rcqueue.server.store.writer import Stopped
 
 from . import dsn
+from .returned import Returned, returned
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +46,16 @@ class Busy(Exception):
 
 class Intake:
     def __init__(
-        self, marshal: Marshal, config: Config, *, max_waiting: int = MAX_WAITING, max_bytes: int = MAX_BYTES
+        self,
+        marshal: Marshal,
+        config: Config,
+        *,
+        keys: Sequence[bytes] = (),
+        max_waiting: int = MAX_WAITING,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
-        self.marshal, self._config = marshal, config
+        """`keys` are those of the passes of released mail."""
+        self.marshal, self._config, self._keys = marshal, config, keys
         self._max_waiting, self._max_bytes = max_waiting, max_bytes
         self._bytes = 0
         self._notes: list[functools.partial[Coroutine[Any, Any, list[Arrival]]]] = []
@@ -70,11 +78,13 @@ class Intake:
         *,
         origin: str,
         judgement: Judgement | None = None,
+        back: Returned | None = None,
     ) -> list[int]:
         """Holds what one transaction brought: a message for each customer among its recipients; their ids.
 
         `origin` is the way in ("smtp", "lmtp", "milter" ...); where the original still waits, also which it is. With a
-        `judgement` the verdict is that of our own scanners; without one it is read from the header.
+        `judgement` the verdict is that of our own scanners; without one it is read from the header, unless the mail
+        is one that was released from here and has come back (`back`): that is a loop.
 
         Durable when this returns. Never refuses a mail for what it holds. Raises Busy; Stopped while shutting down.
         """
@@ -82,11 +92,28 @@ class Intake:
             raise Busy
         self._bytes += len(raw)
         try:
-            return await self.marshal.hold(
-                await self.arrivals(sender, recipients, raw, receipt, origin=origin, judgement=judgement)
+            if judgement is None and (back := await self.returned(sender, recipients, raw)) is not None:
+                judgement = back.loops
+            arrivals = await self.arrivals(
+                sender, recipients, raw, receipt, origin=origin, judgement=judgement, back=back
             )
+            return await self.marshal.hold(arrivals)
         finally:
             self._bytes -= len(raw)
+
+    async def returned(self, sender: str, recipients: Sequence[str], raw: bytes) -> Returned | None:
+        """What is known of a mail that was released from here and has come back; None: it is none."""
+        return await returned(self.marshal, self._keys, sender, recipients, raw)
+
+    async def lets_go(self, back: Returned, sender: str, raw: bytes, receipt: Receipt, *, origin: str) -> bool:
+        """Whether a mail that came back goes on, which is then on record; if not, it is held. Durable either way."""
+        (goes_on,), (loops,) = [
+            await self.arrivals(
+                sender, [back.recipient], raw, receipt, origin=origin, status=status, judgement=judgement, back=back
+            )
+            for status, judgement in (("PASSED", back.goes_on), ("ONHOLD", replace(back, again=True).loops))
+        ]
+        return bool(await self.marshal.do(Return(goes_on, loops, back.by, self.marshal.terms.expiry)))
 
     def record(
         self,
@@ -146,6 +173,7 @@ class Intake:
         origin: str,
         status: str = "ONHOLD",
         judgement: Judgement | None = None,
+        back: Returned | None = None,
         account: int | None = None,
         session: int | None = None,
     ) -> list[Arrival]:
@@ -168,6 +196,7 @@ class Intake:
                 status=status,
                 origin=origin,
                 scans=scans,
+                returned=back.by if back is not None else None,
                 account=account,
                 session=session,
             )

@@ -225,7 +225,8 @@ class _Session(asyncio.Protocol):
         client = self._client[1]
         ident = wire.text(self._macros.get(b"i", b""))
         envelope = ScanEnvelope(sender, tuple(dict.fromkeys(addresses.values())), client, self._helo, ident)
-        judgement = await milter.judge.judge(raw, envelope)
+        back = await milter.intake.returned(sender, envelope.recipients, raw)
+        judgement = back.judgement if back is not None else await milter.judge.judge(raw, envelope)
         todo = plan(judgement, envelope.recipients, one_answer=True)
         if not todo.go and not todo.hold and not todo.refuse:
             return wire.reply(DEFERRED)
@@ -237,8 +238,11 @@ class _Session(asyncio.Protocol):
             return wire.reply(REFUSED)
         if todo.hold:
             held = Judgement(judgement.results, todo.hold, judgement.contents)
-            await intake.hold(sender, list(todo.hold), raw, receipt, origin="milter", judgement=held)
-        if todo.go:
+            await intake.hold(sender, list(todo.hold), raw, receipt, origin="milter", judgement=held, back=back)
+        if todo.go and back is not None:
+            if not await intake.lets_go(back, sender, raw, receipt, origin="milter"):
+                return wire.DISCARD
+        elif todo.go:
             intake.record("PASSED", sender, todo.go, raw, receipt, origin="milter", judgement=judgement)
         return self._edits(message, addresses, todo) if todo.go else wire.DISCARD
 

@@ -11,6 +11,7 @@ from rcqueue.model.access import Right
 from rcqueue.model.fields import domain_of
 from rcqueue.model.ids import MAX_RECIPIENTS, new_message_id
 from rcqueue.model.mail import Receipt, VerdictDetail
+from rcqueue.server.passes import Pass
 from rcqueue.server.reading.scan import Scan
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.journal import Draft
@@ -35,6 +36,7 @@ class Arrival:
     status: str = "ONHOLD"  # or PASSED, REJECTED: then only what is known of it is kept
     origin: str = "smtp"  # the way in; where the original still waits, also which it is
     scans: str = "[]"  # what our scanners said: a JSON list
+    returned: Pass | None = None  # the release, and the attempt of it, that this mail of ours came back by
     account: int | None = None  # who imported it; None: it came by mail
     session: int | None = None
 
@@ -83,6 +85,40 @@ class Import(Hold):
                 denied.facts = {"verb": "import", "right": Right.HOLD}
                 return Decision(no_right(Right.HOLD, customer), [denied])
         return Hold.decide(self, rows, now, seq)
+
+
+def returned_term(by: Pass) -> str:
+    """The posting that tells that a mail came back by a pass."""
+    return f"{returned_as(by)}/{by.attempt}"
+
+
+def returned_as(by: Pass) -> str:
+    """The posting of all that came back under a release id."""
+    return f"release:{by.release}"
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """A mail that was released from here has come back: once by each pass it goes on, and that is recorded; what comes
+    by the same pass again is held. Answers whether it goes on."""
+
+    goes_on: Arrival
+    loops: Arrival
+    by: Pass
+    expiry: int
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(terms=frozenset({returned_term(self.by)}))
+
+    @property
+    def weight(self) -> int:
+        return len(self.loops.raw) + 2000
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        again = rows.posted(returned_term(self.by))
+        draft = _hold(rows, self.loops if again else self.goes_on, now, seq, now + self.expiry)
+        return Decision(not again, [draft])
 
 
 _KINDS = {"ONHOLD": "mail.hold", "PASSED": "mail.pass", "REJECTED": "mail.reject"}
@@ -160,6 +196,11 @@ def _hold(rows: Rows, a: Arrival, now: int, seq: int, expiry: int) -> Draft:
         )
     for term in terms_of(row, recipients):
         rows.append(t.posting, {"term": term, "message": message})
+    facts = {"sha256": digest.hex(), "size": len(a.raw), "verdict": str(scan.verdict)}
+    if a.returned is not None:
+        facts["release"] = a.returned.release
+        for term in (returned_as(a.returned), returned_term(a.returned)):  # read by what else is in this batch
+            rows.put(t.posting, (term, message), {"term": term, "message": message})
     rows.count(a.customer, a.status, scan.verdict, len(recipients))
     return Draft(
         _KINDS[a.status],
@@ -169,6 +210,6 @@ def _hold(rows: Rows, a: Arrival, now: int, seq: int, expiry: int) -> Draft:
         mails=[(n, a.status, seq, expiry) for n in range(len(recipients))],
         account=a.account,
         session=a.session,
-        facts={"sha256": digest.hex(), "size": len(a.raw), "verdict": str(scan.verdict)},
+        facts=facts,
         personal={"client": a.receipt.client, "sender": a.sender},
     )

@@ -33,6 +33,7 @@ class Needs:
     account_ids: frozenset[int] = frozenset()
     keys: frozenset[tuple[int, str]] = frozenset()  # idempotency
     acts: frozenset[str] = frozenset()
+    terms: frozenset[str] = frozenset()  # postings
     customers: bool = False  # the tree, whole
     steps: frozenset[str] = frozenset()  # acts, with the next mails that wait to be tried and all of their messages
 
@@ -66,6 +67,10 @@ class Rows:
 
     def get(self, table: Table, *key: Any) -> RowDict | None:
         return self.tables[table.name].get(key)
+
+    def posted(self, term: str) -> bool:
+        """Whether a message has this posting, among those that were needed."""
+        return any(key[0] == term for key in self.tables["posting"])
 
     def message(self, message: int) -> RowDict | None:
         return self.tables["message"].get((message,))
@@ -194,6 +199,7 @@ class Rows:
             self._take(t.customer, connection.execute(_CUSTOMERS))
         if any(n.customers for n in needs):
             self._take(t.customer_domain, connection.execute(_DOMAINS))
+        self._read(connection, t.posting.c.term, set().union(*(n.terms for n in needs)))
         held = {row["session"] for name in ("claim", "act") for row in self.tables[name].values()}
         sessions = held.union(*(n.sessions for n in needs))
         self._read(connection, t.session.c.id, sessions)
