@@ -8,6 +8,7 @@ import json
 import httpx
 import pytest
 
+from rcqueue.model.act import Verb
 from rcqueue.server.store import tables as t
 from tests.realparts import rspamd as real
 from tests.realparts.postfix import comes
@@ -21,7 +22,7 @@ MAIL = (
 
 @pytest.fixture
 async def live(tmp_path):
-    async with Live(tmp_path) as live:
+    async with Live(tmp_path, recall="0s") as live:
         yield live
 
 
@@ -93,11 +94,13 @@ FIELDS = {
 }
 
 
-async def post(live: Live, secret: str, fields: dict[str, str], *, basic: bool = True) -> httpx.Response:
+async def post(
+    live: Live, secret: str, fields: dict[str, str], *, basic: bool = True, raw: bytes = MAIL % (b"x", b"y")
+) -> httpx.Response:
     auth = "Basic " + base64.b64encode(f"rcqueue:{secret}".encode()).decode() if basic else f"Bearer {secret}"
     async with httpx.AsyncClient(base_url=live.url, trust_env=False) as client:
         headers = {"Authorization": auth, **{k: v.encode() for k, v in fields.items()}}
-        return await client.post("/api/v1/rspamd", content=MAIL % (b"x", b"y"), headers=headers)
+        return await client.post("/api/v1/rspamd", content=raw, headers=headers)
 
 
 async def test_who_may(live):
@@ -142,3 +145,17 @@ async def test_what_rspamd_did_not_stop_is_not_held(live, action):
     said = await post(live, live.tokens["anna"], {**FIELDS, "X-Rspamd-Action": action})
     assert said.json() == {"ids": []}
     assert [row["onhold"] for row in await rows(live, t.message)] in ([], [0])
+
+
+async def test_what_was_released_from_here_is_no_spam_of_its(live):
+    """rspamd asks nobody about passes: what it stops of our releases is held as what it is, a loop."""
+    (held,) = await live.send(MAIL % (b"released", b"y"))
+    await live.api("anna").act(held, Verb.RELEASE)
+    (got,) = await comes(lambda: live.next_hop.received(), 15)
+    mine = {**FIELDS, "X-Rspamd-From": "ada@sender.example"}
+    for action, raw in (("no action", got.raw), ("reject", got.raw), ("reject", got.raw + b"more\r\n")):
+        await post(live, live.tokens["anna"], {**mine, "X-Rspamd-Action": action}, raw=raw)
+    details = {row["message"]: json.loads(row["verdict"])["reason"] for row in await rows(live, t.message_detail)}
+    _, passed, loop, judged = [(row["verdict"], details[row["id"]]) for row in await rows(live, t.message)]
+    assert passed[1].startswith("released from here as ") and judged == ("VIRUS", "rspamd: reject")
+    assert loop[0] == "POLICY" and loop[1].startswith("loop: released as ") and loop[1].endswith("came back again")
