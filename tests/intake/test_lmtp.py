@@ -71,7 +71,7 @@ async def test_postfix_hands_over_by_lmtp_with_tls_and_says_who_the_client_was(q
     async with Postfix(main) as postfix, Talk.to(postfix.port) as talk:
         await talk.say("XCLIENT ADDR=198.51.100.7 NAME=mail.sender.example", "220")
         await talk.say("EHLO their.helo.example", "250")
-        await talk.mail("ada@sender.example", ["ben@rcq.example", "cleo@rcq.example"])
+        await talk.mail("ada@sender.example", ["ben@rcq.example", "cleo@rcq.example"], " RET=HDRS ENVID=QQ314159")
         said = await talk.data(MAIL)
         await comes(lambda: queue.rows(t.message))
         (row,), (detail,) = await queue.rows(t.message), await queue.rows(t.message_detail)
@@ -81,6 +81,8 @@ async def test_postfix_hands_over_by_lmtp_with_tls_and_says_who_the_client_was(q
     assert (receipt["client"], receipt["name"]) == ("198.51.100.7", "mail.sender.example")
     assert (receipt["helo"], receipt["protocol"]) == ("their.helo.example", "ESMTP")
     assert receipt["ident"] and said.strip().endswith(receipt["ident"])
+    assert receipt["dsn"]["mail"] == "ENVID=QQ314159 RET=HDRS"
+    assert receipt["dsn"]["recipients"]["cleo@rcq.example"] == "ORCPT=rfc822;cleo@rcq.example"
     assert receipt["tls"].startswith("TLSv1.3 TLS_") and receipt["forwarded_by"] == "127.0.0.1"
 
 

@@ -117,6 +117,17 @@ async def test_held_here_and_discarded_there(world):
     assert not await world.postfix.queue() and not world.postfix.delivered()
 
 
+async def test_what_the_sender_asks_to_be_told_is_kept(world):
+    async with Talk.to(world.postfix.port) as talk:
+        await talk.say("MAIL FROM:<a@x.example> RET=HDRS ENVID=Qq31", "250")
+        await talk.say("RCPT TO:<hold.ben@rcq.example> NOTIFY=DELAY ORCPT=rfc822;ben@x.example", "250")
+        await talk.data(MAIL)
+    (detail,) = await world.queue.rows(t.message_detail)
+    asked = json.loads(detail["receipt"])["dsn"]
+    assert asked["mail"] == "RET=HDRS ENVID=Qq31"
+    assert asked["recipients"] == {"hold.ben@rcq.example": "NOTIFY=DELAY ORCPT=rfc822;ben@x.example"}
+
+
 async def test_for_each_recipient_what_was_decided(world):
     await world.send("ben", "hold.cleo", "reject.dora", "tag.otis", "hold.anna")
     await comes(lambda: world.queue.rows(t.mail, status="PASSED"))
