@@ -13,7 +13,7 @@ from urllib.parse import quote
 from pydantic import Field, TypeAdapter, ValidationError
 
 from rcqueue.model.act import ActAnswer, ActBody, ActProgress, ActRequest, Confirm, MailResult, Verb
-from rcqueue.model.journal import Entry, History
+from rcqueue.model.journal import Entry, History, Timeline
 from rcqueue.model.mail import (
     Attachments,
     Counts,
@@ -40,7 +40,7 @@ __all__ = ["Api", "ApiProblem", "Unreachable"]
 V1 = "/api/v1"
 _Model = TypeVar("_Model", bound=Wire)
 
-PartModel = Summary | Envelope | Headers | VerdictDetail | ReceiptDetail | History | Attachments | Text
+PartModel = Summary | Envelope | Headers | VerdictDetail | ReceiptDetail | History | Timeline | Attachments | Text
 
 PART_MODELS: dict[Part, type[PartModel]] = {
     Part.SUMMARY: Summary,
@@ -49,6 +49,7 @@ PART_MODELS: dict[Part, type[PartModel]] = {
     Part.VERDICT: VerdictDetail,
     Part.RECEIPT: ReceiptDetail,
     Part.HISTORY: History,
+    Part.TIMELINE: Timeline,
     Part.ATTACHMENTS: Attachments,
     Part.TEXT: Text,
 }

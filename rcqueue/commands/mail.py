@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rcqueue.model.mail import Row
 
 _PAGE = 500
-_PARTS = ("summary", "envelope", "headers", "verdict", "receipt", "history", "attachments", "text", "raw")
+_PARTS = ("summary", "envelope", "headers", "verdict", "receipt", "history", "timeline", "attachments", "text", "raw")
 
 _SHOW_MORE = """
 ID is a message's or a mail's. The body (text, raw) needs the class body; reading it goes on record.

@@ -6,8 +6,18 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from rcqueue.client.api import PartModel
-from rcqueue.model.journal import History
-from rcqueue.model.mail import Attachments, Envelope, Headers, Receipt, ReceiptDetail, Row, Summary, Text, VerdictDetail
+from rcqueue.model.journal import History, Step, Timeline
+from rcqueue.model.mail import (
+    Attachments,
+    Envelope,
+    Headers,
+    ReceiptDetail,
+    Row,
+    ScanResult,
+    Summary,
+    Text,
+    VerdictDetail,
+)
 
 When = Callable[[datetime | None], str]
 
@@ -30,10 +40,14 @@ def render(model: PartModel, when: When) -> Iterator[str]:
     elif isinstance(model, VerdictDetail):
         yield from _verdict(model)
     elif isinstance(model, ReceiptDetail):
-        yield from _receipt(model.receipt, when)
+        yield from _receipt(model, when)
     elif isinstance(model, History):
         for entry in model.entries:
             yield f"{when(entry.at)}  {entry.seq}  {entry.kind:<14}  {entry.actor}  {entry.note or ''}".rstrip()
+    elif isinstance(model, Timeline):
+        if model.more:
+            yield f"(and {model.more} steps before)"
+        yield from (_step(step, when) for step in model.steps)
     elif isinstance(model, Attachments):
         yield from (f"{one.size:>10}  {one.type:<28}  {one.name}  sha256 {one.sha256}" for one in model.attachments)
         yield from _degraded(model.degraded)
@@ -80,13 +94,32 @@ def _verdict(verdict: VerdictDetail) -> Iterator[str]:
     for rule in verdict.rules:
         points = "" if rule.points is None else f"{rule.points:.1f}"
         yield f"{points:>7}  {rule.name}" + (f"  {rule.description}" if rule.description else "")
+    for scan in verdict.scans:
+        yield f"{scan.scanner}: {_scan(scan)}, {scan.seconds:.2f} s"
     yield from _degraded(verdict.degraded)
 
 
-def _receipt(receipt: Receipt, when: When) -> Iterator[str]:
+def _scan(scan: ScanResult) -> str:
+    if scan.error is not None:
+        return f"no answer: {scan.error}"
+    if scan.skipped is not None:
+        return f"not asked: {scan.skipped}"
+    score = "" if scan.score is None else f" {scan.score:g}" + (f" of {scan.required:g}" if scan.required else "")
+    return f"{scan.kind or 'clean'}{score}" + (f": {', '.join(scan.threats)}" if scan.threats else "")
+
+
+def _step(step: Step, when: When) -> str:
+    said = "(as others said) " if step.hearsay else ""
+    about = f"{step.mail} " if step.mail else ""
+    return f"{when(step.at) or '-':<19}  {step.what:<14}  {step.who or '-':<16}  {about}{said}{step.detail}".rstrip()
+
+
+def _receipt(detail: ReceiptDetail, when: When) -> Iterator[str]:
+    receipt = detail.receipt
     yield f"received   {when(receipt.at)}, {receipt.protocol}, {receipt.size} bytes"
     yield f"client     {receipt.client}" + (f" port {receipt.port}" if receipt.port else "")
-    for name, value in (("helo", receipt.helo), ("tls", receipt.tls)):
+    known = (("name", receipt.name), ("helo", receipt.helo), ("tls", receipt.tls), ("through", receipt.forwarded_by))
+    for name, value in (*known, ("ident", receipt.ident), ("way in", detail.origin)):
         if value:
             yield f"{name:<9}  {value}"
     flags = [name for name, on in (("8BITMIME", receipt.body_8bit), ("SMTPUTF8", receipt.smtputf8)) if on]

@@ -52,6 +52,26 @@ class History(Wire):
     entries: list[Entry]
 
 
+class Step(Wire):
+    """One step of a mail's way: an entry of the journal, or what the receipt log, a scanner or an attempt tells."""
+
+    at: Time | None = None  #: None: not on record
+    what: str  #: connect, received, hop, data, scan, decision, attempt, dot; or the kind of an entry, mail.release
+    who: str = ""  #: who did it: a person, system; a client, a scanner, a next hop
+    detail: str = ""
+    mail: str | None = None  #: the mail that it is about, where it is about one of several
+    seq: int | None = None  #: of the entry
+    hearsay: bool = False  #: as others said it before the mail was ours: anybody may have written that
+
+
+class Timeline(Wire):
+    """A message's way, or one mail's, from the first server that it names to the next hop's answer, in order."""
+
+    id: str
+    steps: list[Step]
+    more: int = 0  #: earlier entries and attempts, of very many, that are left out
+
+
 class Frame(Wire):
     """One frame from the server: exactly one of these is set, `entries` with from_/to."""
 

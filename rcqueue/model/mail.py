@@ -109,6 +109,23 @@ class RuleHit(Wire):
     description: str | None = None  #: of class `rules`
 
 
+class ScanResult(Wire):
+    """What one scanner found. With `error` or `skipped` it has found nothing, which is not: clean."""
+
+    scanner: str
+    kind: VerdictKind | None = None  #: None: clean, by the scanner's own measure
+    score: float | None = None
+    required: float | None = None  #: the score from which the scanner itself calls it spam
+    rules: list[RuleHit] = []
+    threats: list[str] = []  #: names of what was found
+    members: list[str] = []  #: of class `attachments`: what is in the archives, where the scanner lists them
+    reason: str = ""  #: of class `rules`
+    seconds: float = 0.0
+    error: str | None = None  #: why there is no answer, in our words; it quotes nothing
+    skipped: str | None = None  #: why it was not asked, such as its size limit
+    version: str = ""
+
+
 class HeaderField(Wire):
     name: str
     value: str
@@ -186,6 +203,7 @@ class Part(StrEnum):
     VERDICT = "verdict"
     RECEIPT = "receipt"
     HISTORY = "history"
+    TIMELINE = "timeline"
     ATTACHMENTS = "attachments"
     TEXT = "text"
     RAW = "raw"
@@ -212,12 +230,14 @@ class VerdictDetail(Wire):
     required: float | None = None
     reason: str = ""
     rules: list[RuleHit] = []
+    scans: list[ScanResult] = []  #: what our own scanners said; none where the verdict is the header's
     degraded: str | None = None
 
 
 class ReceiptDetail(Wire):
     id: str
     receipt: Receipt
+    origin: str = ""  #: the way in: smtp, lmtp, milter, filter, import, postfix:HOST/QUEUEID ...
 
 
 class Attachments(Wire):

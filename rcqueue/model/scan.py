@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from .mail import RuleHit, Time, VerdictKind, Wire
+from .mail import ScanResult as ScanResult  # is shown with a mail too
 
 
 class Action(StrEnum):
@@ -15,23 +16,6 @@ class Action(StrEnum):
     DEFER = "DEFER"  #: refused for now: whoever sends it tries again
     HOLD = "HOLD"
     REJECT = "REJECT"
-
-
-class ScanResult(Wire):
-    """What one scanner found. With `error` or `skipped` it has found nothing, which is not: clean."""
-
-    scanner: str
-    kind: VerdictKind | None = None  #: None: clean, by the scanner's own measure
-    score: float | None = None
-    required: float | None = None  #: the score from which the scanner itself calls it spam
-    rules: list[RuleHit] = []
-    threats: list[str] = []  #: names of what was found
-    members: list[str] = []  #: of class `attachments`: what is in the archives, where the scanner lists them
-    reason: str = ""  #: of class `rules`
-    seconds: float = 0.0
-    error: str | None = None  #: why there is no answer, in our words; it quotes nothing
-    skipped: str | None = None  #: why it was not asked, such as its size limit
-    version: str = ""
 
 
 class Found(Wire):

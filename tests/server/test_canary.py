@@ -17,7 +17,8 @@ import pytest
 from rcqueue.demo.next_hop import Behaviour
 from rcqueue.model.access import ROOT, Access, DataClass
 from rcqueue.model.act import Verb
-from rcqueue.model.mail import Part
+from rcqueue.model.ids import parse_id
+from rcqueue.model.mail import Part, RuleHit, ScanResult
 from rcqueue.server.marshal import entries, show
 from rcqueue.server.reading.listed import LISTED
 from rcqueue.server.routes.acpi import COMMANDS, Request
@@ -30,6 +31,7 @@ from .tours import LOCAL, PASSWORD, Guest
 
 MAILS = planted()
 REPLY = "reply"  #: a place outside any mail: next hops quote what they refuse
+SCANNED = ("scan-reason", "scan-member", "scan-description")  #: what our own scanners say, which quotes bodies too
 TEXTS = ("text", "text-utf16", "text-qp", "text-base64", "html", "html-entities", "html-link")
 
 
@@ -40,6 +42,7 @@ async def opened(folder: Path, *recipients: str, **more: object) -> AsyncIterato
         live.next_hop.behaviour = lambda _: Behaviour(refuse=canary("554 5.7.0 Reject: BANNED: .exe,{reply}.exe"))
         ids = [id for recipient in recipients or ("x@example.org",) for id in await plant(live, MAILS, recipient)]
         await send_back(live, ids[-1])
+        scanned(live, ids[0])
         yield live, ids
 
 
@@ -54,6 +57,17 @@ async def send_back(live: Live, id: str) -> None:
     async with asyncio.timeout(20):
         while not (await anna.part(id, Part.ENVELOPE)).mails[0].reply:  # type: ignore[union-attr]
             await asyncio.sleep(0.05)
+
+
+def scanned(live: Live, id: str) -> None:
+    """A scanner of ours has been at it."""
+    reason, member, description = (canary(f"{{{place}}}") for place in SCANNED)
+    said = ScanResult(scanner="spamd", kind="SPAM", score=9.5, reason=reason, members=[f"{member}.exe"])
+    said.rules = [RuleHit(name="A_RULE", points=9.5, description=description)]
+    of = t.message_detail.c.message == parse_id(id)[0]
+    with live.server.marshal.database.write_engine.begin() as connection:
+        scans = f"[{said.model_dump_json()}]"
+        connection.execute(t.message_detail.update().where(of).values(scans=scans))
 
 
 async def tour(live: Live, name: str, ids: list[str], *, processes: bool = True) -> Guest:
@@ -94,7 +108,7 @@ async def test_an_operator_finds_each_canary_over_each_channel(tmp_path: Path):
         ben = await tour(live, "ben", ids)
     heard = {channel: Haystack(data) for channel, data in ben.heard().items()}
     for channel in ("api", "acpi", "cli"):
-        assert heard[channel].lacks((*PLACES, REPLY)) == set(), channel
+        assert heard[channel].lacks((*PLACES, REPLY, *SCANNED)) == set(), channel
     assert heard["feed"].has(word(REPLY))  # of what is planted a feed shows no more to anybody
     assert all(hay.has(CONTROL) for hay in heard.values())
     assert {name for mail in MAILS for name, digest in mail.digests if heard["api"].has_digest(digest)}
@@ -146,6 +160,10 @@ def _whole_replies(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "reply_for", lambda who, customer, reply: reply)
 
 
+def _whole_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(show, "result_for", lambda classes, result: result)
+
+
 def _listed_whole(field: str) -> Callable[[pytest.MonkeyPatch], None]:
     return lambda monkeypatch: monkeypatch.setitem(LISTED, field, str)
 
@@ -165,6 +183,7 @@ GUARDS = {
     "what is built of an alert": (_listed_whole("x-amavis-alert"), "banned-name"),
     "what is built of a virus": (_listed_whole("x-virus-status"), "virus-file"),
     "what is built of a signature": (_listed_whole("dkim-signature"), "bodyhash"),
+    "what is built of a scanner's words": (_whole_results, "scan-member"),
 }
 
 
@@ -177,6 +196,8 @@ async def test_without_any_one_guard_something_is_found(tmp_path: Path, monkeypa
                 ids = await plant(live, [mail for mail in MAILS if place in mail.places] or MAILS[:1])
                 if place == REPLY:
                     await send_back(live, ids[0])
+                if place in SCANNED:
+                    scanned(live, ids[0])
                 cleo = Guest(live, "cleo", ids, tmp_path)
                 await cleo.api(reads_only=True)
             found[guard] = bool(Haystack(cleo.heard()["api"]).has(word(place)))
@@ -243,10 +264,12 @@ async def test_what_is_stored_and_broken_is_not_quoted(tmp_path: Path, caplog: p
     broken = canary('{"verdict": "{text}", "fields": ["{text}"]}')
     async with opened(tmp_path) as (live, ids):
         with live.server.marshal.database.write_engine.begin() as connection:
-            connection.execute(t.message_detail.update().values(verdict=broken, headers=broken, receipt=broken))
+            connection.execute(
+                t.message_detail.update().values(dict.fromkeys(("verdict", "headers", "receipt", "scans"), broken))
+            )
         headers = {"Authorization": f"Bearer {live.tokens['cleo']}"}
         async with httpx.AsyncClient(base_url=live.url, headers=headers) as http:
-            for part in (Part.VERDICT, Part.HEADERS, Part.RECEIPT, Part.SUMMARY):
+            for part in (Part.VERDICT, Part.HEADERS, Part.RECEIPT, Part.SUMMARY, Part.TIMELINE):
                 for answer in (
                     await http.get(f"/api/v1/mails/{ids[0]}/{part}"),
                     await http.post("/acpi", json={"cmd": "mail.show", "id": ids[0], "part": part}),

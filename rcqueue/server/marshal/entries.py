@@ -61,7 +61,7 @@ class Entries:
         if row.message is not None:
             entry["message"] = encode_message(row.message)
             entry["mails"] = [self._mail(row, leaf, mail) for mail in leaf.get("mails", ())]
-        if note := _note(who, row):
+        if note := note_for(who, row):
             entry["note"] = note
         if row.customer is None:
             entry["facts"] = leaf.get("facts", {})
@@ -88,7 +88,8 @@ def sees(who: Access, row: Any, leaf: Json) -> bool:
     return mine or who.anywhere(Right.AUDIT) or who.anywhere(Right.ADMINISTER)
 
 
-def _note(who: Access, row: Any) -> str | None:
+def note_for(who: Access, row: Any) -> str | None:
+    """What was said with an entry, as far as this person may see it."""
     if row.personal is None:
         return None
     personal: Json = json.loads(row.personal)

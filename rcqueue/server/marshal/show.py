@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ from rcqueue.model.mail import (
     Receipt,
     ReceiptDetail,
     RowClaim,
+    RuleHit,
+    ScanResult,
     VerdictDetail,
     from_us,
 )
@@ -35,6 +38,7 @@ from .refusal import Refusal, unauthorized
 
 MAILS_SHOWN = 500
 _FIELDS = TypeAdapter(list[tuple[str, str]], config=ConfigDict(hide_input_in_errors=True))
+_SCANS = TypeAdapter(list[ScanResult], config=ConfigDict(hide_input_in_errors=True))
 #: Listed header fields that show what belongs to another class.
 _OF_CLASS = {
     "subject": DataClass.SUBJECT,
@@ -116,23 +120,61 @@ def headers(connection: Connection, who: Access, message: int) -> Headers:
 def verdict(connection: Connection, who: Access, message: int) -> VerdictDetail:
     row = message_row(connection, who, message)
     require(who, row.customer, DataClass.HEADERS)
-    stored = VerdictDetail.model_validate_json('{"id":"",' + _detail(connection, message).verdict[1:])
-    shown = VerdictDetail(
-        id=encode_message(message), verdict=stored.verdict, score=stored.score, required=stored.required
+    classes, found = who.classes_at(row.customer), _detail(connection, message)
+    stored = stored_verdict(found.verdict)
+    return VerdictDetail(
+        id=encode_message(message),
+        verdict=stored.verdict,
+        score=stored.score,
+        required=stored.required,
+        reason=stored.reason if DataClass.RULES in classes else "",
+        rules=rules_for(classes, stored.rules),
+        scans=[result_for(classes, result) for result in stored_scans(found.scans)],
+        degraded=row.degraded,
     )
-    shown.degraded = row.degraded
-    if DataClass.RULES in who.classes_at(row.customer):  # reasons and descriptions quote bodies and attachment names
-        shown.reason, shown.rules = stored.reason, stored.rules
-    else:
-        shown.rules = [hit.model_copy(update={"description": None}) for hit in stored.rules]
-    return shown
+
+
+def stored_verdict(text: str) -> VerdictDetail:
+    return VerdictDetail.model_validate_json('{"id":"",' + text[1:])
+
+
+def stored_scans(text: str) -> list[ScanResult]:
+    return _SCANS.validate_json(text)
+
+
+def rules_for(classes: frozenset[DataClass], rules: Sequence[RuleHit]) -> list[RuleHit]:
+    """Descriptions quote bodies and attachment names."""
+    if DataClass.HEADERS not in classes:
+        return []
+    if DataClass.RULES in classes:
+        return list(rules)
+    return [RuleHit(name=rule.name, points=rule.points) for rule in rules]
+
+
+def result_for(classes: frozenset[DataClass], of: ScanResult) -> ScanResult:
+    """What one scanner said, built from the classes."""
+    listed = DataClass.HEADERS in classes
+    return ScanResult(
+        scanner=of.scanner,
+        kind=of.kind,
+        score=of.score,
+        required=of.required,
+        rules=rules_for(classes, of.rules),
+        threats=of.threats if listed else [],
+        members=of.members if DataClass.ATTACHMENTS in classes else [],
+        reason=of.reason if DataClass.RULES in classes else "",
+        seconds=of.seconds,
+        error=of.error,
+        skipped=of.skipped,
+        version=of.version,
+    )
 
 
 def receipt(connection: Connection, who: Access, message: int) -> ReceiptDetail:
     row = message_row(connection, who, message)
     require(who, row.customer, DataClass.HEADERS, DataClass.ENVELOPE)
     log = Receipt.model_validate_json(_detail(connection, message).receipt)
-    return ReceiptDetail(id=encode_message(message), receipt=log)
+    return ReceiptDetail(id=encode_message(message), receipt=log, origin=row.origin)
 
 
 def _detail(connection: Connection, message: int) -> Any:

@@ -299,11 +299,11 @@ async def _show(asker: Viewer, arguments: dict[str, Any]) -> Any:
     if part == Part.RAW:
         raw = await read_raw(asker, number(id))
         return {"id": encode_message(number(id)), "raw": raw.decode("latin-1"), "encoding": "latin-1"}
-    return (await part_of(asker, number(id), Part(part))).model_dump(mode="json", exclude_none=True)
+    return (await part_of(asker, id, Part(part))).model_dump(mode="json", exclude_none=True)
 
 
 async def _body(asker: Viewer, arguments: dict[str, Any]) -> Any:
-    text = await part_of(asker, number(_take(arguments, "id", str)), Part.TEXT)
+    text = await part_of(asker, _take(arguments, "id", str), Part.TEXT)
     return text.model_dump(mode="json", exclude_none=True)
 
 

@@ -18,6 +18,7 @@ from rcqueue.model.query import EVERY
 from rcqueue.model.query import Query as Filter
 from rcqueue.server.marshal import Refusal, show
 from rcqueue.server.marshal.entries import history
+from rcqueue.server.marshal.timeline import timeline
 from rcqueue.server.reading.deep import Deep
 from rcqueue.server.store.database import head_seq
 from rcqueue.server.store.pages import RowData, build_row, check_query, counts, page, rows_by_id
@@ -170,11 +171,12 @@ async def part(asker: Asker, id: str, part: Part) -> Response:
         case Part.RAW:
             raw = await read_raw(asker, message)
             return Response(raw, media_type="application/octet-stream")
-    return _model(await part_of(asker, message, part))
+    return _model(await part_of(asker, id, part))
 
 
-async def part_of(asker: Viewer, message: int, part: Part) -> BaseModel:
+async def part_of(asker: Viewer, id: str, part: Part) -> BaseModel:
     """One part but summary and raw, as a model of the wire."""
+    message = number(id)
     match part:
         case Part.ENVELOPE:
             return await asker.read(show.envelope, message)
@@ -186,6 +188,8 @@ async def part_of(asker: Viewer, message: int, part: Part) -> BaseModel:
             return await asker.read(show.receipt, message)
         case Part.HISTORY:
             return await asker.read(_history, message)
+        case Part.TIMELINE:
+            return await asker.read(timeline, message, parse_id(id)[1])
         case Part.ATTACHMENTS:
             await asker.read(_may_see_attachments, message)
             deep = await _deep(asker, message)

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from rcqueue.model.access import Access, DataClass, Right
-from rcqueue.model.mail import RuleHit, Wire
-from rcqueue.model.scan import PolicyTested, RecipientDecision, Scanned, ScanResult
+from rcqueue.model.mail import Wire
+from rcqueue.model.scan import PolicyTested, RecipientDecision, Scanned
 from rcqueue.server.marshal import Refusal
 from rcqueue.server.marshal.refusal import no_right
+from rcqueue.server.marshal.show import result_for, rules_for
 from rcqueue.server.scan.base import ScanEnvelope
 
 from .deps import Asker, Viewer
@@ -35,7 +36,7 @@ async def test_policy(asker: Asker, rcpt: Recipients, sender: str = "") -> Any:
 async def scan(asker: Viewer, raw: bytes, sender: str, recipients: Sequence[str]) -> dict[str, Any]:
     _, classes = await _allowed(asker, raw, recipients)
     results = await asker.parts.judge.scan(raw, ScanEnvelope(sender, tuple(recipients)))
-    return _said(Scanned(results=[_result_for(classes, result) for result in results]))
+    return _said(Scanned(results=[result_for(classes, result) for result in results]))
 
 
 async def judge(asker: Viewer, raw: bytes, sender: str, recipients: Sequence[str]) -> dict[str, Any]:
@@ -45,7 +46,7 @@ async def judge(asker: Viewer, raw: bytes, sender: str, recipients: Sequence[str
         _decision_for(_classes(asker, who, [to] if to else []), decision.of(to))
         for to, decision in judged.by_recipient.items()
     ]
-    return _said(PolicyTested(results=[_result_for(classes, r) for r in judged.results], decisions=decisions))
+    return _said(PolicyTested(results=[result_for(classes, r) for r in judged.results], decisions=decisions))
 
 
 async def _allowed(asker: Viewer, raw: bytes, recipients: Sequence[str]) -> tuple[Access, frozenset[DataClass]]:
@@ -77,32 +78,6 @@ def _said(answer: Wire) -> dict[str, Any]:
 # -- built from the classes that the viewer has
 
 
-def _rules_for(classes: frozenset[DataClass], rules: Sequence[RuleHit]) -> list[RuleHit]:
-    if DataClass.HEADERS not in classes:
-        return []
-    if DataClass.RULES in classes:
-        return list(rules)
-    return [RuleHit(name=rule.name, points=rule.points) for rule in rules]
-
-
-def _result_for(classes: frozenset[DataClass], of: ScanResult) -> ScanResult:
-    listed = DataClass.HEADERS in classes
-    return ScanResult(
-        scanner=of.scanner,
-        kind=of.kind,
-        score=of.score,
-        required=of.required,
-        rules=_rules_for(classes, of.rules),
-        threats=of.threats if listed else [],
-        members=of.members if DataClass.ATTACHMENTS in classes else [],
-        reason=of.reason if DataClass.RULES in classes else "",
-        seconds=of.seconds,
-        error=of.error,
-        skipped=of.skipped,
-        version=of.version,
-    )
-
-
 def _decision_for(classes: frozenset[DataClass], of: RecipientDecision) -> RecipientDecision:
     """The reason, and the fields that repeat it, name attachments."""
     names = {DataClass.HEADERS, DataClass.RULES, DataClass.ATTACHMENTS} <= classes
@@ -112,7 +87,7 @@ def _decision_for(classes: frozenset[DataClass], of: RecipientDecision) -> Recip
         kind=of.kind,
         score=of.score,
         required=of.required,
-        rules=_rules_for(classes, of.rules),
+        rules=rules_for(classes, of.rules),
         reason=of.reason if names else "",
         headers=of.headers if names else [],
         attachments=of.attachments if DataClass.ATTACHMENTS in classes else None,
