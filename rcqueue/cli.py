@@ -54,7 +54,7 @@ def _terminal_options(parser: argparse.ArgumentParser) -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    from rcqueue.commands import acpi, act, importing, mail, people, scans, server, sign_in, watch
+    from rcqueue.commands import acpi, act, importing, mail, people, scans, senders, server, sign_in, watch
 
     parser = argparse.ArgumentParser(
         prog="rcqueue",
@@ -70,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     for group in (sign_in, mail, watch, act):
         group.add(commands)
     people.add(commands, server.add_first_admin)
-    for group in (acpi, importing, scans, server):
+    for group in (acpi, importing, scans, senders, server):
         group.add(commands)
     return parser
 

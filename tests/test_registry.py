@@ -81,13 +81,17 @@ def _commands() -> frozenset[tuple[str, ...]]:
 
 def route_of(action: Action) -> str:
     """Where an action is to be found, by the rules of the API."""
-    where = V1 + {"mail": "/mails", "act": "/acts"}.get(action.object, f"/{action.object}")
+    where = V1 + {"mail": "/mails", "act": "/acts", "sender": "/senders"}.get(action.object, f"/{action.object}")
     one = where + ("/{name}" if action.object == "people" else "/{id}")
     match action.verb:
         case "file" | "test":
             return f"POST {where}" + ("/test" if action.verb == "test" else "")
         case "list":
             return f"GET {where}"
+        case "show" | "set" if action.object == "policy":  # there is one
+            return f"GET {where}" if action.verb == "show" else f"POST {where}/set"
+        case "allow" | "block":
+            return f"POST {where}/{action.verb}"
         case "show":
             return f"GET {one}"
         case "body":

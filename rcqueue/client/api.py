@@ -31,6 +31,7 @@ from rcqueue.model.mail import (
     Wire,
     rfc3339,
 )
+from rcqueue.model.policy import PolicyShown, SenderBody, Senders, SettingBody
 from rcqueue.model.scan import PolicyTested, Scanned
 
 from .http import ApiProblem, Http, Params, Unreachable, unexpected
@@ -247,6 +248,26 @@ class Api(Http):
     async def test_policy(self, raw: bytes, sender: str = "", recipients: Sequence[str] = ()) -> PolicyTested:
         """The same, and what the policy would do with it for each recipient."""
         return _model(PolicyTested, await self._judged("/policy/test", raw, sender, recipients))
+
+    # -- the policy, and senders
+
+    async def policy(self) -> PolicyShown:
+        return _model(PolicyShown, await self.get(V1 + "/policy"))
+
+    async def set_policy(self, key: str, value: float | None, reason: str, scope: str = "default") -> None:
+        """A threshold, or the points of a rule; None: what the policy's file says holds again."""
+        body = SettingBody(key=key, value=value, scope=scope, reason=reason)
+        await self.post(V1 + "/policy/set", body.model_dump(mode="json"))
+
+    async def senders(self, *, all: bool = False, before: int | None = None) -> Senders:
+        return _model(Senders, await self.get(V1 + "/senders", {"all": 1 if all else None, "before": before}))
+
+    async def add_sender(self, kind: str, body: SenderBody) -> int:
+        """`kind`: "allow" or "block". The id of the rule."""
+        return int((await self.post(f"{V1}/senders/{quote(kind)}", _data(body)))["id"])
+
+    async def end_sender(self, id: int, reason: str = "") -> None:
+        await self.post(f"{V1}/senders/{id}/end", {"reason": reason})
 
     async def _judged(self, path: str, raw: bytes, sender: str, recipients: Sequence[str]) -> Any:
         params: Params = {"sender": sender, "rcpt": recipients}

@@ -1,4 +1,4 @@
-"""scan and policy test: a file to the server's scanners, and what they and the policy say of it."""
+"""scan and policy: a file to the server's scanners, what they and the policy say of it, and the policy itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rcqueue.model.actions import named
 
@@ -24,6 +24,11 @@ _MORE = """
 FILE is one message (.eml); - is standard input. Nothing is kept and nothing is held.
 """
 
+_SET = """
+A KEY is score.SCANNER.tag, .hold or .reject, a threshold; or points.SCANNER.RULE, what the rule is worth where it hits.
+KEY= without a value takes a setting back: what the policy's file says holds again. It holds from the next mail on.
+"""
+
 
 def add(commands: Commands) -> None:
     scan = commands.add(named("scan.file").cli or "scan", named("scan.file").help, more=_MORE)
@@ -34,6 +39,14 @@ def add(commands: Commands) -> None:
     test = policy.add("test", named("policy.test").help, more=_MORE)
     _file(test)
     test.set_defaults(run=connected(_test))
+    show = policy.add("show", named("policy.show").help)
+    json_option(show)
+    show.set_defaults(run=connected(_show))
+    change = policy.add("set", named("policy.set").help, more=_SET)
+    change.add_argument("setting", metavar="KEY=VALUE", type=_setting, help="as score.spamassassin.hold=7.5")
+    change.add_argument("--scope", default="default", help="a domain of the policy's file; else the default's terms")
+    change.add_argument("--reason", required=True, help="why; it goes on record")
+    change.set_defaults(run=connected(_set))
 
 
 def _file(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +61,55 @@ def _read(name: str) -> bytes:
     if not raw:
         raise Failure(FAILED, f"{name}: it is empty; a message was expected")
     return raw
+
+
+def _setting(text: str) -> tuple[str, float | None]:
+    key, equals, value = text.partition("=")
+    try:
+        if not key or not equals:
+            raise ValueError
+        return key, float(value) if value else None
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected KEY=NUMBER, or KEY= for what the policy's file says"
+        ) from None
+
+
+async def _show(args: argparse.Namespace, api: Api, out: Out) -> int:
+    policy = await api.policy()
+    if out.as_json:
+        out.json(policy)
+        return DONE
+    for scope in policy.scopes:
+        out.line(f"{scope.scope}:")
+        for name, value in scope.terms.items():
+            if value or value == 0:
+                out.line(f"  {name:<12}  {_terms(value)}")
+    for one in policy.settings:
+        file = "not said" if one.file is None else f"{one.file:g}"
+        out.line(
+            f"set: {one.key} = {one.value:g} for {one.scope}, by {one.by}, {out.when(one.at)} (in the file: {file})"
+        )
+        if one.fault:
+            out.line(f"  does not hold: {one.fault}")
+    return DONE
+
+
+def _terms(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(
+            f"{key} ({_terms(inner)})" if isinstance(inner, dict) else f"{key} {_terms(inner)}"
+            for key, inner in value.items()
+        )
+    if isinstance(value, list):
+        return "; ".join(map(_terms, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+async def _set(args: argparse.Namespace, api: Api, out: Out) -> int:
+    key, value = args.setting
+    await api.set_policy(key, value, args.reason, args.scope)
+    return DONE
 
 
 async def _scan(args: argparse.Namespace, api: Api, out: Out) -> int:
@@ -80,6 +142,8 @@ def _decision(of: RecipientDecision) -> Iterator[str]:
     yield f"{of.recipient or 'anybody else'}: {of.action}{kind}, by {whose}"
     if of.reason:
         yield f"  because   {of.reason}"
+    for setting in of.settings:
+        yield f"  set       {setting}"
     for found in of.attachments or ():
         yield f"  {found.action:<8}  {found.name} ({found.rule})"
     for name, value in of.headers:

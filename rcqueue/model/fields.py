@@ -88,6 +88,23 @@ def domain_of(address: str) -> str:
     return address.rpartition("@")[2].lower() if "@" in address else ""
 
 
+def ascii_domain(domain: str) -> str:
+    """A domain as it is compared: lower case, in its ASCII form where it has one, without the root's dot."""
+    domain = domain.lower().removesuffix(".")
+    if domain.isascii():
+        return domain
+    try:
+        return domain.encode("idna").decode("ascii")
+    except UnicodeError:
+        return domain
+
+
+def fold_address(address: str) -> str:
+    """An address, or a domain, as rules about senders compare it: A-Z folded, the domain in its ASCII form."""
+    local, at, domain = address.rpartition("@")
+    return fold_ascii(local) + at + ascii_domain(domain)
+
+
 def fold_words(text: str) -> str:
     """Text as `subject:` and bare words compare it: case-folded, composed, on one line."""
     return " ".join(unicodedata.normalize("NFC", text.casefold()).split())

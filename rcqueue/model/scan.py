@@ -39,6 +39,7 @@ class RecipientDecision(Wire):
     headers: list[tuple[str, str]] = []  #: fields that a tagged mail gets
     attachments: list[Found] | None = None
     policy: str = ""  #: where in the policy this came from: "default", or the domain
+    settings: list[str] = []  #: what people set over the policy's file and counted here, "KEY = VALUE"
 
 
 class Scanned(Wire):

@@ -32,9 +32,24 @@ from rcqueue.server.marshal.customers import SetCustomers
 from rcqueue.server.postfix import PostfixHelper
 from rcqueue.server.reading.children import Readers
 from rcqueue.server.release_key import release_keys
-from rcqueue.server.routes import acpi, acts, feed, imports, login, mails, meta, people, problem, rspamd, scans
+from rcqueue.server.routes import (
+    acpi,
+    acts,
+    feed,
+    imports,
+    login,
+    mails,
+    meta,
+    people,
+    policy,
+    problem,
+    rspamd,
+    scans,
+    senders,
+)
 from rcqueue.server.routes.deps import Parts
-from rcqueue.server.scan.judge import Judge
+from rcqueue.server.scan.judge import Judge, policy_of
+from rcqueue.server.scan.standing import Rules
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.clock import Clock
 from rcqueue.server.store.database import Database
@@ -51,7 +66,7 @@ def build_app(parts: Parts) -> FastAPI:
     )
     app.state.parts = parts
     problem.install(app)
-    for module in (login, acts, mails, people, imports, rspamd, scans, feed):
+    for module in (login, acts, mails, people, imports, rspamd, scans, senders, policy, feed):
         app.include_router(module.router, prefix="/api/v1")
     for module in (acpi, meta):
         app.include_router(module.router)
@@ -94,12 +109,13 @@ class Server:
         hub = Hub(database, clock)
         loop = asyncio.get_running_loop()
 
-        def committed(seq: int) -> None:
+        def committed(seq: int, kinds: frozenset[str]) -> None:
             with contextlib.suppress(RuntimeError):  # the loop may have ended before the writer
-                loop.call_soon_threadsafe(self._committed, seq)
+                loop.call_soon_threadsafe(self._committed, seq, kinds)
 
         writer = Writer(database, clock, committed)
         stack.callback(writer.close)
+        self.rules = Rules(policy_of(config), database, clock.now)
         terms = Terms(config.hold.expiry, config.hold.purge, config.hold.recall, config.hold.passed)
         self.hub, self.marshal = hub, Marshal(database, writer, clock, terms)
         stack.push_async_callback(self.marshal.close)
@@ -110,7 +126,7 @@ class Server:
         await hub.start()
         readers = Readers()
         stack.push_async_callback(readers.close)
-        self.judge = Judge(config, readers)
+        self.judge = Judge(config, readers, self.rules)
         stack.push_async_callback(self.judge.close)
         await self.judge.start()
         intake = Intake(self.marshal, config, keys=keys)
@@ -158,7 +174,8 @@ class Server:
             await stack.enter_async_context(self._running(folder.run(), "amavis-folder"))
         await stack.enter_async_context(self._http(build_app(parts)))
 
-    def _committed(self, seq: int) -> None:
+    def _committed(self, seq: int, kinds: frozenset[str]) -> None:
+        self.rules.tell(kinds)
         self.hub.wake(seq)
         self.delivery.wake()
 

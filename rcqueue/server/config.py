@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from rcqueue.model.access import ROOT
+from rcqueue.model.fields import ascii_domain
 
 ENVIRONMENT = "RCQUEUE__"
 DAY = 86400 * 1_000_000
@@ -94,17 +95,6 @@ def _endpoint(value: Any) -> Address | Path:
         return _address(value)
     except ValueError:
         raise ValueError('HOST:PORT or the path of a unix socket was expected, such as "unix:/run/x.sock"') from None
-
-
-def ascii_domain(domain: str) -> str:
-    """A domain as it is compared: lower case, in its ASCII form where it has one, without the root's dot."""
-    domain = domain.lower().removesuffix(".")
-    if domain.isascii():
-        return domain
-    try:
-        return domain.encode("idna").decode("ascii")
-    except UnicodeError:
-        return domain
 
 
 def _domain(value: str) -> str:
@@ -357,6 +347,8 @@ class Config(BaseSettings):
     customer: tuple[Customer, ...] = ()
     scanner: tuple[ScannerAt, ...] = ()
     policy: Path | None = None  #: a file of TOML; without one the scanners' own measures hold
+    #: Names under which our own mail servers write Authentication-Results; none: whoever says that DMARC fails counts.
+    authserv_ids: tuple[Annotated[str, AfterValidator(str.lower)], ...] = ()
 
     @model_validator(mode="after")
     def _each_scanner_once(self) -> Config:

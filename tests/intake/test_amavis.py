@@ -52,7 +52,7 @@ async def delivering(queue: Queue, config: Config) -> Delivery:
     delivery = Delivery(queue.marshal, config, waits=(50 * MS,))
     loop = asyncio.get_running_loop()
 
-    def committed(seq: int) -> None:
+    def committed(seq: int, kinds: frozenset[str]) -> None:
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(delivery.wake)
 

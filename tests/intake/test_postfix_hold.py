@@ -112,7 +112,7 @@ class World:
         self.delivery = delivery = Delivery(self.queue.marshal, self.config, waits=(100 * MS,))
         loop = asyncio.get_running_loop()
 
-        def committed(seq: int) -> None:
+        def committed(seq: int, kinds: frozenset[str]) -> None:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(delivery.wake)
 

@@ -76,7 +76,7 @@ def mistakes(text: str) -> list[str]:
     ("text", "key", "expected"),
     [
         ("[defualt]", "defualt", "one of default, domain was expected"),
-        ("[default]\nvirsu = 1", "default.virsu", "one of scanners, score, spam, virus"),
+        ("[default]\nvirsu = 1", "default.virsu", "one of scanners, score, points, spam, virus"),
         ('[default]\nvirus = "drop"', "default.virus", "expected 'hold' or 'reject'"),
         ('[default]\nvirus = "pass"', "default.virus", "expected 'hold' or 'reject'"),
         ('[default.away]\nav = "pass"', "default.away.av", "expected 'hold', 'tag' or 'defer'"),

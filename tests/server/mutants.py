@@ -63,8 +63,8 @@ def _release_without_entry() -> Patches:
     act = verbs.act_on_message
 
     def silent(d: verbs.Doing, numbers: Any) -> Any:
-        results, draft = act(d, numbers)
-        return results, None if d.verb == Verb.RELEASE else draft
+        results, drafts = act(d, numbers)
+        return results, [] if d.verb == Verb.RELEASE else drafts
 
     return [mock.patch.object(verbs, "act_on_message", silent)]
 

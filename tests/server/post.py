@@ -38,7 +38,7 @@ class Post:
         self.now = delivery = Delivery(self.queue.marshal, config, key=self.key, waits=(50 * MS, 100 * MS))
         loop = asyncio.get_running_loop()
 
-        def committed(seq: int) -> None:
+        def committed(seq: int, kinds: frozenset[str]) -> None:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(delivery.wake)
 

@@ -68,6 +68,9 @@ _PEOPLE: dict[str, dict[str, Any]] = {
 }
 
 
+_SENDER = {"sender": "ada@sender.example", "recipient": "x@example.org", "days": 7}
+
+
 def terms(id: str) -> list[str]:
     """A filter with each field of the language. A field without a value here is a KeyError."""
     return [(f"{name}:" if name != "word" else "") + TERMS[name].format(id=id) for name in FIELDS]
@@ -110,6 +113,7 @@ class Guest:
                     await self._lists()
                     await self._acts()
                     await self._asks_scanners()
+                    await self._sets_rules()
                     await self._administers()
                     await self._signs_in_again()
 
@@ -172,6 +176,18 @@ class Guest:
             for params in ({}, {"rcpt": ["x@example.org", "y@elsewhere.example"], "sender": "ada@sender.example"}):
                 await self._ask(route, params=params, content=b"Subject: in\r\n\r\nx\r\n")
 
+    async def _sets_rules(self) -> None:
+        await self._ask("GET /policy")
+        setting = {"key": "score.spamassassin.hold", "value": 7, "reason": "because"}
+        await self._ask("POST /policy/set", json=setting)
+        said = {"sender": "ada@sender.example", "days": 7, "reason": "because"}
+        rule = ""
+        for whom in ({"recipient": "x@example.org"}, {"customer": "all"}):
+            for kind in ("allow", "block"):
+                rule = str((await self._ask(f"POST /senders/{kind}", json=said | whom)).json().get("id", 1))
+        await self._ask("GET /senders", params={"all": 1})
+        await self._ask("POST /senders/{id}/end", rule, json={})
+
     async def _administers(self) -> None:
         await self._ask("POST /import", params={"rcpt": "x@example.org"}, content=b"Subject: in\r\n\r\nx\r\n")
         posted = {"X-Rspamd-From": "a@b.example", "X-Rspamd-Rcpt": '["x@example.org"]', "X-Rspamd-Action": "reject"}
@@ -231,6 +247,10 @@ class Guest:
             "people.create": {"name": "eve", "password": PASSWORD, "role": "operator", "customer": "all"},
             "act.stop": {"id": "none"},
             "scan.file": {"raw": "Subject: in\r\n\r\nx\r\n"},
+            "policy.set": {"key": "score.spamassassin.hold", "value": 7, "reason": "because"},
+            **{f"sender.{kind}": _SENDER for kind in ("allow", "block")},
+            "sender.list": {"all": True},
+            "sender.end": {"id": 1},
             "policy.test": {"raw": "Subject: in\r\n\r\nx\r\n", "rcpt": ["x@example.org"]},
         }
         asked: list[dict[str, Any]] = [{"cmd": name, **arguments.get(name, {})} for name in COMMANDS]
@@ -337,7 +357,7 @@ def _home(folder: Path) -> dict[str, str]:
 
 
 def _named(words: Sequence[str]) -> tuple[str, ...]:
-    return tuple(words[:2]) if words[0] in ("people", "audit", "config", "policy") else tuple(words[:1])
+    return tuple(words[:2]) if words[0] in ("people", "audit", "config", "policy", "senders") else tuple(words[:1])
 
 
 def _commands(ids: Sequence[str], folder: Path) -> list[tuple[str, ...]]:
@@ -349,6 +369,10 @@ def _commands(ids: Sequence[str], folder: Path) -> list[tuple[str, ...]]:
     found += [("list", "--", term) for term in terms(four)]
     scanned = str(folder / "in.eml")
     found += [("scan", scanned), ("policy", "test", scanned), ("policy", "test", scanned, "--rcpt", "x@y.example")]
+    found += [("policy", "show"), ("policy", "set", "score.spamassassin.hold=7", "--reason", "because")]
+    said = ("ada@sender.example", "--recipient", "x@example.org", "--for", "7d")
+    found += [("senders", "allow", *said), ("senders", "block", *said), ("senders", "list", "--all", "--json")]
+    found += [("senders", "list"), ("senders", "end", "1")]
     for id in ids:
         found += [("show", id, "--part", part) for part in Part]
     found += [("show", ids[0], "--part", part, "--json") for part in Part]

@@ -143,7 +143,7 @@ class StepAct:
 
     @property
     def needs(self) -> Needs:
-        return Needs(steps=frozenset({self.id}))
+        return Needs(steps=frozenset({self.id}), senders=True)
 
     @property
     def weight(self) -> int:
@@ -175,16 +175,16 @@ class StepAct:
             if who is None:
                 self._note(rows, message, dict.fromkeys(numbers, (Result.REFUSED, "the account is disabled")))
                 continue
-            if right := lacking(rows, message, who, verb):
+            body = body_of(request, act["as_of"])
+            if right := lacking(rows, message, who, verb, body):
                 decision.entries.append(denied(held, who, verb, right))
                 self._note(rows, message, dict.fromkeys(numbers, (Result.REFUSED, f"no right to {right}")))
                 continue
             change = MessageChange(rows, message, seq + len(decision.entries), now)
-            body = body_of(request, act["as_of"])
-            results, draft = act_on_message(Doing(who, verb, body, self.terms, change), numbers)
-            if draft:
+            results, drafts = act_on_message(Doing(who, verb, body, self.terms, change), numbers)
+            for draft in drafts:
                 draft.facts["act"] = self.id
-                decision.entries.append(draft)
+            decision.entries += drafts
             outcome = zip(numbers, results, strict=True)
             self._note(rows, message, {n: (Result(r.result), r.by or r.detail) for n, r in outcome})
         return decision

@@ -95,7 +95,7 @@ def note_for(who: Access, row: Any) -> str | None:
     personal: Json = json.loads(row.personal)
     if row.customer is not None and DataClass.ENVELOPE not in who.classes_at(row.customer):
         return personal.get("note") or personal.get("reason")
-    for name in ("note", "reason", "reply", "name", "query", "label"):
+    for name in ("note", "reason", "reply", "name", "query", "label", "address"):
         if said := str(personal.get(name) or ""):
             return reply_for(who, row.customer, said) if name == "reply" else said
     return None

@@ -21,7 +21,7 @@ from rcqueue.server.store.query_sql import facts_of
 from rcqueue.server.store.rows import Needs, RowDict, Rows
 from rcqueue.server.store.writer import Decision
 
-from . import claiming, keeping, releasing
+from . import claiming, keeping, releasing, senders
 from .doing import SECOND, Doing, Terms, lapsed, not_done
 from .mails import MessageChange, claim_ended
 from .refusal import Refusal, no_right, unauthorized
@@ -64,6 +64,8 @@ def check_body(verb: Verb, body: ActBody, now: int) -> None:
         raise Refusal("bad-request", "note: the note is empty")
     if verb is Verb.TAKEOVER and not body.reason.strip():
         raise Refusal("bad-request", "takeover: give a reason; the holder is told it")
+    if body.sender is not None and verb not in senders.KINDS:
+        raise Refusal("bad-request", f"sender: it goes with release (allow it) or delete (block it), not with {verb}")
     if body.expiry is not None and not now < to_us(body.expiry) < now + 3660 * 86400 * SECOND:
         raise Refusal("bad-request", "expiry: a time from now to ten years from now was expected")
 
@@ -85,6 +87,8 @@ def _try(d: Doing, n: int) -> MailResult | None:
         mine = claim and claim["account"] == d.who.account and claim["fence"] <= d.body.fence
         if not mine or (claim and lapsed(d, claim)):
             return not_done(d, n, Result.LOST, mail, "your claim on it has lapsed")
+    if d.body.sender is not None and (why := senders.hindrance(d.change.row)):
+        return not_done(d, n, Result.STATUS, mail, why)
     return rule.do(d, n, mail)
 
 
@@ -93,8 +97,9 @@ def _name(rows: Rows, account: int) -> str:
     return row["name"] if row else "somebody"
 
 
-def act_on_message(d: Doing, numbers: Iterable[int]) -> tuple[list[MailResult], Draft | None]:
-    """Tries the verb on the given mails of one message; their results, and the entry if anything changed."""
+def act_on_message(d: Doing, numbers: Iterable[int]) -> tuple[list[MailResult], list[Draft]]:
+    """Tries the verb on the given mails of one message; their results, and its entry if anything changed, with those
+    of what it says about the sender."""
     results: list[MailResult] = []
     for n in numbers:
         refused = _try(d, n)
@@ -109,10 +114,11 @@ def act_on_message(d: Doing, numbers: Iterable[int]) -> tuple[list[MailResult], 
             )
         )
     if not d.change.changed:
-        return results, None
+        return results, []
     personal = {k: v for k, v in (("reason", d.body.reason), ("note", d.body.note)) if v}
     facts = {"as": str(d.body.settle)} if d.body.settle else {}
-    return results, d.change.entry(f"mail.{d.verb}", d.who.account, d.who.session, facts=facts, personal=personal)
+    entry = d.change.entry(f"mail.{d.verb}", d.who.account, d.who.session, facts=facts, personal=personal)
+    return results, [entry, *senders.with_act(d, results, d.change.seq + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +137,7 @@ class Act:
         return Needs(
             messages=frozenset(m for m, _ in self.targets),
             sessions=frozenset({self.session}),
+            senders=self.body.sender is not None,
         )
 
     @property
@@ -153,16 +160,15 @@ class Act:
             if row is None or Right.VIEW not in who.rights_at(row["customer"]):
                 answer.results.append(_gone(message, n))
                 continue
-            if right := lacking(rows, message, who, self.verb):
+            if right := lacking(rows, message, who, self.verb, self.body):
                 decision.entries.append(denied(row, who, self.verb, right))
                 answer.results.append(_refused(message, n, no_right(right, row["customer"]).detail))
                 continue
             change = MessageChange(rows, message, seq + len(decision.entries), now)
             doing = Doing(who, self.verb, self.body, self.terms, change)
-            results, draft = act_on_message(doing, _numbers(rows, self, message, n, who, now))
+            results, drafts = act_on_message(doing, _numbers(rows, self, message, n, who, now))
             answer.results += results
-            if draft:
-                decision.entries.append(draft)
+            decision.entries += drafts
             answer.fence = max(filter(None, (answer.fence, doing.fence)), default=None)
             answer.release = doing.release or answer.release
             if doing.recall_until:
@@ -204,16 +210,16 @@ def _renew(rows: Rows, session: int, now: int) -> None:
         rows.put(t.session, (session,), {"lease": max(row["lease"], now + LEASE * SECOND)})
 
 
-def lacking(rows: Rows, message: int, who: Access, verb: Verb) -> Right | None:
-    """The right that a person lacks for a verb on a message. To take over from another session of one's own, the
-    right to claim is enough."""
+def lacking(rows: Rows, message: int, who: Access, verb: Verb, body: ActBody) -> Right | None:
+    """The right that a person lacks for a verb with these arguments on a message. To take over from another session of
+    one's own, the right to claim is enough."""
     right, row = RULES[verb].right, rows.message(message)
     assert row is not None
     rights = who.rights_at(row["customer"])
     claims = rows.claims[message].values()
     if verb is Verb.TAKEOVER and claims and all(c["account"] == who.account for c in claims):
         right = right if right in rights else Right.CLAIM
-    return None if right in rights else right
+    return senders.lacking(who, row["customer"], body) if right in rights else right
 
 
 def _gone(message: int, n: int | None) -> MailResult:

@@ -23,7 +23,11 @@ from rcqueue.model.query import QueryError, QueryForbidden
 from rcqueue.server.identity.sessions import check_name
 from rcqueue.server.marshal import Refusal
 
-from . import acts, people, scans
+from . import acpi_rules, acts, people, scans
+from .acpi_arguments import Command
+from .acpi_arguments import said as _said
+from .acpi_arguments import take as _take
+from .acpi_arguments import time as _time
 from .acpi_mails import FIELDS, Selection, select_mails, show_mails
 from .deps import Asker, Viewer
 from .mails import number, part_of, read_raw, summary_of
@@ -145,14 +149,6 @@ def _parse(model: type[Request], asked: dict[str, Any]) -> Request:
         raise _said(error, model) from None
 
 
-def _said(error: ValidationError, model: type[BaseModel]) -> ValueError:
-    first = error.errors()[0]
-    key = ".".join(map(str, first["loc"]))
-    if first["type"] == "extra_forbidden":
-        return ValueError(f"unknown key {key!r}; any of {', '.join(model.model_fields)} or cmd was expected")
-    return ValueError(f"{key}: {first['msg']}")
-
-
 # -- set
 
 _VERBS = {
@@ -219,8 +215,6 @@ async def run_act(asker: Viewer, request: ActRequest) -> dict[str, str]:
 
 # -- cmd
 
-Command = Callable[[Viewer, dict[str, Any]], Awaitable[Any]]
-
 
 async def _command(asker: Viewer, asked: dict[str, Any]) -> Lines:
     name = asked.pop("cmd")
@@ -237,24 +231,6 @@ async def _command(asker: Viewer, asked: dict[str, Any]) -> Lines:
         raise ValueError(f"unknown key {next(iter(arguments))!r} for {name}")
     for one in answer if isinstance(answer, list) else [answer]:
         yield one if isinstance(answer, list) else {"code": "OK", **one}
-
-
-def _take(arguments: dict[str, Any], name: str, kind: type, default: Any = ...) -> Any:
-    value = arguments.pop(name, default)
-    if value is ...:
-        raise ValueError(f"{name}: it was expected, and is missing")
-    if value is not default and not isinstance(value, kind):
-        raise ValueError(f"{name}: a {kind.__name__} was expected")
-    return value
-
-
-def _time(seconds: float) -> Any:
-    from rcqueue.model.mail import from_us
-
-    try:
-        return from_us(round(seconds * 1_000_000))
-    except (ValueError, OverflowError, OSError):
-        raise ValueError("expiry: Unix seconds were expected") from None
 
 
 def _act(verb: Verb) -> Command:
@@ -386,4 +362,5 @@ COMMANDS: dict[str, Command] = {
     "audit.list": _audit,
     "scan.file": _scanned(scans.scan),
     "policy.test": _scanned(scans.judge),
+    **acpi_rules.COMMANDS,
 }

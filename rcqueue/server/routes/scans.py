@@ -92,4 +92,5 @@ def _decision_for(classes: frozenset[DataClass], of: RecipientDecision) -> Recip
         headers=of.headers if names else [],
         attachments=of.attachments if DataClass.ATTACHMENTS in classes else None,
         policy=of.policy,
+        settings=of.settings if DataClass.HEADERS in classes else [],
     )

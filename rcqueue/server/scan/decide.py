@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rcqueue.model.mail import RuleHit, VerdictKind
 from rcqueue.model.scan import Action, Found, RecipientDecision, ScanResult
 
 from .attachments import Contents, Do, found
-from .policy import Policy, Terms
+from .base import spam_kind
+from .policy import THRESHOLDS, Policy, Terms
+from .senders import Word
 
 _ACTIONS = tuple(Action)  # from the mildest to the strongest
 _KINDS = (None, "POLICY", "SPAM", "ATTACHMENT", "PHISH", "VIRUS")
@@ -32,6 +34,7 @@ class Decision:
     headers: tuple[tuple[str, str], ...] = ()
     found: tuple[Found, ...] = ()  #: attachments that rules are about
     policy: str = "default"  #: whose terms these are: the default's, or a domain's
+    settings: tuple[str, ...] = ()  #: of what people set over the policy's file: what counted here, "KEY = VALUE"
 
     @property
     def strip(self) -> tuple[str, ...]:
@@ -51,6 +54,7 @@ class Decision:
             headers=list(self.headers),
             attachments=list(self.found),
             policy=self.policy,
+            settings=list(self.settings),
         )
 
 
@@ -69,11 +73,16 @@ class _Ground:
         return _ACTIONS.index(self.action), _KINDS.index(self.kind)
 
 
-def decide(policy: Policy, results: Sequence[ScanResult], contents: Contents, recipient: str) -> Decision:
-    """The strongest of what each scanner and each attachment rule asks for. A scanner whose word counts and that has
-    none in `results` is away."""
+NOBODY_SAID = Word()
+
+
+def decide(
+    policy: Policy, results: Sequence[ScanResult], contents: Contents, recipient: str, said: Word = NOBODY_SAID
+) -> Decision:
+    """The strongest of what each scanner, each attachment rule and who blocked its sender asks for. A scanner whose
+    word counts and that has none in `results` is away. Whom people allow is not held as spam: all else counts."""
     name, terms = policy.terms(recipient)
-    by_scanner = {result.scanner: result for result in results}
+    by_scanner = {result.scanner: _weighed(result, terms.points.get(result.scanner, {})) for result in results}
     counted = [(scanner, by_scanner.get(scanner)) for scanner in policy.scanners(recipient)]
     grounds = [ground for scanner, result in counted for ground in _grounds(policy, terms, scanner, result)]
     heard = [result for _, result in counted if result is not None and result.error is None]
@@ -83,9 +92,16 @@ def decide(policy: Policy, results: Sequence[ScanResult], contents: Contents, re
         grounds += [_of_attachment(hit) for hit in hits]
         if contents.unread:
             grounds.append(_unread(Action(terms.unreadable.upper()), contents.unread))
+    lifted: list[_Ground] = []
+    if said.block:
+        grounds.append(_Ground(Action.HOLD, VerdictKind.POLICY, str(said.block)))
+    elif said.allow and not said.forged:
+        lifted = [ground for ground in grounds if ground.kind is VerdictKind.SPAM]
+        grounds = [ground for ground in grounds if ground.kind is not VerdictKind.SPAM]
     grounds.sort(key=lambda ground: ground.weight, reverse=True)
+    lifted.sort(key=lambda ground: ground.weight, reverse=True)
     first = grounds[0] if grounds else None
-    scored = next((g for g in grounds if g.result is not None and g.result.score is not None), None)
+    scored = next((g for g in grounds + lifted if g.result is not None and g.result.score is not None), None)
     counts = scored.result if scored else next((r for r in heard if r.score is not None), None)
     required = scored.required if scored else None
     decision = Decision(
@@ -94,14 +110,48 @@ def decide(policy: Policy, results: Sequence[ScanResult], contents: Contents, re
         counts.score if counts else None,
         required if required is not None else counts.required if counts else None,
         tuple(rule for result in heard for rule in result.rules)[:_MOST_RULES],
-        "; ".join(dict.fromkeys(ground.reason for ground in grounds)),
+        "; ".join(dict.fromkeys([*(ground.reason for ground in grounds), *_of_allowed(said, grounds, lifted)])),
         found=tuple(hits),
         policy=name,
+        settings=_counted(policy.set_for(recipient), heard),
     )
     if first is None:
         return decision
     missing = [f"{scanner} ({_missing(result)})" for scanner, result in counted if _missing(result)]
     return _tagged(decision, missing)
+
+
+def _weighed(result: ScanResult, points: Mapping[str, float]) -> ScanResult:
+    """A result with the policy's points for the rules that hit. What the scanner itself makes of the score follows, if
+    it went by the score. A rule whose points it does not tell keeps its weight: nobody knows what to take away."""
+    told = {rule.name: rule.points for rule in result.rules if rule.points is not None and rule.name in points}
+    if result.score is None or not told:
+        return result
+    score = round(result.score + sum(points[name] - was for name, was in told.items()), 3)
+    rules = [
+        rule.model_copy(update={"points": points[rule.name]}) if rule.name in told else rule for rule in result.rules
+    ]
+    kind, required = result.kind, result.required
+    if required is not None and not result.threats and (kind is None or result.score >= required):
+        kind = (kind or spam_kind(rules)) if score >= required else None
+    return result.model_copy(update={"score": score, "rules": rules, "kind": kind})
+
+
+def _counted(settings: Mapping[str, float], heard: Sequence[ScanResult]) -> tuple[str, ...]:
+    """Of the settings those that had a say: thresholds of who gave a score, points of rules that hit."""
+    scored = [result for result in heard if result.score is not None]
+    keys = {f"score.{result.scanner}.{name}" for result in scored for name in THRESHOLDS}
+    keys |= {f"points.{result.scanner}.{rule.name}" for result in scored for rule in result.rules}
+    return tuple(f"{key} = {value:g}" for key, value in sorted(settings.items()) if key in keys)
+
+
+def _of_allowed(said: Word, grounds: Sequence[_Ground], lifted: Sequence[_Ground]) -> list[str]:
+    """What became of it that its sender is allowed."""
+    if said.allow is None:
+        return []
+    if said.forged and any(ground.kind is VerdictKind.SPAM for ground in grounds):
+        return [f"{said.allow}, but DMARC fails for it"]
+    return [f"{said.allow}: lifted: {ground.reason}" for ground in lifted]
 
 
 def _grounds(policy: Policy, terms: Terms, scanner: str, result: ScanResult | None) -> Iterator[_Ground]:

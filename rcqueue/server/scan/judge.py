@@ -15,12 +15,14 @@ from . import policy as policies
 from .attachments import Contents
 from .base import Learn, NotLearned, ScanEnvelope, Scanner
 from .clamav import ClamAV
-from .decide import Decision, decide
+from .decide import NOBODY_SAID, Decision, decide
 from .policy import Policy
 from .rspamd import Rspamd
+from .senders import Sender, Senders
 from .sophos_icap import SophosIcap
 from .sophos_sssp import SophosSssp
 from .spamassassin import SpamAssassin
+from .standing import Rules, Standing
 
 PROBE_SECONDS = 30.0  #: between two looks at a scanner's health
 
@@ -52,10 +54,13 @@ def scanner_of(at: ScannerAt) -> Scanner:
 
 
 class Judge:
-    """Raises ConfigMistake when the policy can't be read. `readers` look into messages; without any it has its own."""
+    """Raises ConfigMistake when the policy can't be read. `readers` look into messages; without any it has its own.
+    `rules` are what people set while the server runs; None: nothing."""
 
-    def __init__(self, config: Config, readers: Readers | None = None) -> None:
-        self.policy = policy_of(config)
+    def __init__(self, config: Config, readers: Readers | None = None, rules: Rules | None = None) -> None:
+        self.rules = rules
+        self.policy = rules.file if rules is not None else policy_of(config)  #: what the file says
+        self._customer_of, self._ours = config.customer_of, config.authserv_ids
         self.scanners: dict[str, Scanner] = {at.name: scanner_of(at) for at in config.scanner}
         self.size_limit = config.smtp.size_limit  #: bytes of a message that anybody may ask about
         self._own = Readers() if readers is None else None
@@ -89,7 +94,16 @@ class Judge:
             self.scan(raw, envelope, [name for name in self.scanners if name in asked]),
             self._contents(raw) if looks else _nothing(),
         )
-        return Judgement(results, {to: decide(self.policy, results, contents, to) for to in recipients}, contents)
+        standing = await self._standing()  # after the scanners: they may have taken a while
+        words = dict.fromkeys(recipients, NOBODY_SAID)
+        if standing.senders and self.rules is not None:
+            sender, now = Sender.of(raw, envelope.sender, self._ours), self.rules.now()
+            words = {to: standing.senders.word(sender, to, self._customer_of(to), now) for to in recipients}
+        decisions = {to: decide(standing.policy, results, contents, to, words[to]) for to in recipients}
+        return Judgement(results, decisions, contents)
+
+    async def _standing(self) -> Standing:
+        return Standing(self.policy, Senders()) if self.rules is None else await self.rules.current()
 
     async def scan(self, raw: bytes, envelope: ScanEnvelope, names: Sequence[str] | None = None) -> list[ScanResult]:
         """The results of the scanners of these names (None: all), asked at once."""

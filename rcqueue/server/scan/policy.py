@@ -9,20 +9,26 @@ hold = 8.0
 reject = 25.0
 [default.away]
 clamav = "defer"
+[default.points.spamassassin]              # instead of those that the scanner gives for a rule that hits
+URIBL_BLACK = 3.5
 [[default.attachment]]
 name = "*.exe"
 do = "block"
 [domain."sales.example"]                   # what it does not say is the default's
 [domain."sales.example".score.spamassassin]
 hold = 12.0
+
+Over it stand what people set while the server runs: thresholds, and points of single rules (`Policy.under`).
 """
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -34,6 +40,14 @@ from .attachments import AttachmentRule
 Away = Literal["hold", "tag", "defer"]
 TooLarge = Literal["hold", "tag"]
 Threat = Literal["hold", "reject"]
+MOST_POINTS = 10_000.0
+RuleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}$")]
+Points = Annotated[float, Field(ge=-MOST_POINTS, le=MOST_POINTS)]
+
+#: What people set over the file: by scope ("default", or a domain of the file) and key ("score.spamd.hold").
+Settings = Mapping[tuple[str, str], float]
+DEFAULT = "default"
+THRESHOLDS = ("tag", "hold", "reject")
 
 
 class PolicyMistake(ConfigMistake):
@@ -64,6 +78,7 @@ class Terms(_Table):
 
     scanners: tuple[str, ...] | None = None  #: None: all
     score: dict[str, Thresholds] = {}
+    points: dict[str, dict[RuleName, Points]] = {}  #: by scanner and rule
     spam: Literal["tag", "hold", "reject"] = "hold"  #: a scanner without thresholds calls it spam, or one insists
     virus: Threat = "hold"
     phish: Threat = "hold"  #: found by a virus scanner
@@ -80,17 +95,40 @@ class _File(_Table):
 
 
 class Policy:
-    """`aways`: each configured scanner by its name, with what is done when it is away and the policy does not say."""
+    """`aways`: each configured scanner by its name, with what is done when it is away and the policy does not say.
+    `faults`: settings that do not fit the file, with the reason; what the file says holds in their stead."""
 
-    def __init__(self, of: _File, aways: Mapping[str, Away]) -> None:
-        self._aways = dict(aways)
-        self._default = _Named("default", of.default)
-        self._domains = {domain: _Named(domain, _over(of.default, terms)) for domain, terms in of.domain.items()}
+    def __init__(self, of: _File, aways: Mapping[str, Away], settings: Settings | None = None) -> None:
+        self._file, self._aways = of, dict(aways)
+        self.settings = dict(settings or {})
+        self.faults: dict[tuple[str, str], str] = {}
+        edited = self._edited()
+        self._default = _Named(DEFAULT, edited.default, self._set_at(DEFAULT))
+        self._domains = {
+            domain: _Named(domain, _over(edited.default, terms), self._set_at(domain))
+            for domain, terms in edited.domain.items()
+        }
+
+    def under(self, settings: Settings) -> Policy:
+        """The file's policy with these settings over it, instead of those that there are."""
+        return Policy(self._file, self._aways, settings)
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        return (DEFAULT, *self._domains)
+
+    def at(self, scope: str) -> Terms:
+        """The terms of a scope, settings included."""
+        return (self._default if scope == DEFAULT else self._domains[scope]).terms
 
     def terms(self, recipient: str) -> tuple[str, Terms]:
         """What holds for a recipient, and its name in the file: that of the nearest domain above, or "default"."""
-        named = longest_match(self._domains, recipient) or self._default
+        named = self._named(recipient)
         return named.name, named.terms
+
+    def set_for(self, recipient: str) -> Mapping[str, float]:
+        """The settings that hold for a recipient, by key."""
+        return self._named(recipient).settings
 
     def scanners(self, recipient: str) -> tuple[str, ...]:
         """Whose word counts."""
@@ -109,19 +147,121 @@ class Policy:
     def away(self, terms: Terms, scanner: str) -> Away:
         return terms.away.get(scanner) or self._aways.get(scanner, "hold")
 
+    def _named(self, recipient: str) -> _Named:
+        return longest_match(self._domains, recipient) or self._default
 
+    # -- settings
+
+    def with_setting(self, scope: str, key: str, value: float | None) -> Policy:
+        """With one more setting; None takes one back. Raises PolicyMistake: it, or another by it, would not fit."""
+        where = (scope, key)
+        if value is None and where not in self.settings:
+            raise PolicyMistake(f"{key} is not set for {scope}: there is nothing to take back")
+        settings = {name: old for name, old in self.settings.items() if name != where}
+        changed = self.under(settings if value is None else {**settings, where: value})
+        if broken := [fault for name, fault in changed.faults.items() if name not in self.faults or name == where]:
+            raise PolicyMistake(broken[0])
+        return changed
+
+    def in_file(self, scope: str, key: str) -> float | None:
+        """What the file says in the place of a setting."""
+        kind, scanner, name = _key(key)
+        if scope != DEFAULT and scope not in self._file.domain:
+            return None
+        default = self._file.default
+        terms = default if scope == DEFAULT else _over(default, self._file.domain[scope])
+        if kind == "points":
+            return terms.points.get(scanner, {}).get(name)
+        found: float | None = getattr(terms.score.get(scanner), name, None)
+        return found
+
+    def _edited(self) -> _File:
+        """The file with the settings in it; those of one scope and scanner fit together, or none of them holds."""
+        groups: dict[tuple[bool, str, str, str], dict[str, float]] = {}
+        for (scope, key), value in self.settings.items():
+            try:
+                kind, scanner, name = _key(key)
+            except PolicyMistake as mistake:
+                self.faults[scope, key] = str(mistake)
+            else:
+                groups.setdefault((scope != DEFAULT, scope, kind, scanner), {})[name] = value
+        edited = self._file
+        for (_, scope, kind, scanner), values in sorted(groups.items()):
+            try:
+                edited = self._edit(edited, scope, kind, scanner, values)
+            except PolicyMistake as mistake:
+                self.faults |= {(scope, f"{kind}.{scanner}.{name}"): str(mistake) for name in values}
+        return edited
+
+    def _edit(self, of: _File, scope: str, kind: str, scanner: str, values: dict[str, float]) -> _File:
+        if scope != DEFAULT and scope not in of.domain:
+            raise PolicyMistake(f"scope {scope!r}: one of {', '.join((DEFAULT, *of.domain))} was expected")
+        if scanner not in self._aways:
+            raise PolicyMistake(f"there is no scanner {scanner!r}; {_one_of(self._aways)} was expected")
+        terms = of.default if scope == DEFAULT else of.domain[scope]
+        table: dict[str, Any] = getattr(terms, kind)
+        if kind == "score":
+            said = table.get(scanner) or of.default.score.get(scanner)
+            of_scanner: Any = _thresholds(scanner, {**(said.model_dump(exclude_none=True) if said else {}), **values})
+        else:
+            of_scanner = {**table.get(scanner, {}), **values}
+            if unfit := next((n for n, points in values.items() if not abs(points) <= MOST_POINTS), None):
+                raise PolicyMistake(f"points.{scanner}.{unfit}: at most {MOST_POINTS:g} were expected")
+        terms = terms.model_copy(update={kind: {**table, scanner: of_scanner}})
+        if scope == DEFAULT:
+            return of.model_copy(update={"default": terms})
+        return of.model_copy(update={"domain": {**of.domain, scope: terms}})
+
+    def _set_at(self, scope: str) -> dict[str, float]:
+        """The settings that hold in a scope. The default's thresholds don't, where its domain has its own."""
+        holds = {where: value for where, value in self.settings.items() if where not in self.faults}
+        own = self._file.domain[scope].score if scope != DEFAULT else {}
+        inherited = {
+            key: value
+            for (where, key), value in holds.items()
+            if where == DEFAULT and not (key.startswith("score.") and key.split(".")[1] in own)
+        }
+        return inherited | {key: value for (where, key), value in holds.items() if where == scope}
+
+
+@dataclass(frozen=True, slots=True)
 class _Named:
-    def __init__(self, name: str, terms: Terms) -> None:
-        self.name, self.terms = name, terms
+    name: str
+    terms: Terms
+    settings: Mapping[str, float] = field(default_factory=dict)
+
+
+_KEY = re.compile(r"score\.([a-z0-9_-]{1,40})\.(tag|hold|reject)|points\.([a-z0-9_-]{1,40})\.([A-Za-z0-9_.-]{1,100})")
+
+
+def _key(key: str) -> tuple[str, str, str]:
+    """(score or points, scanner, threshold or rule). Raises PolicyMistake."""
+    found = _KEY.fullmatch(key)
+    if found is None:
+        raise PolicyMistake(f"key {key!r}: score.SCANNER.{'|'.join(THRESHOLDS)} or points.SCANNER.RULE was expected")
+    return ("score", found[1], found[2]) if found[1] else ("points", found[3], found[4])
+
+
+def _thresholds(scanner: str, values: Mapping[str, float]) -> Thresholds:
+    try:
+        return Thresholds(**values)
+    except ValidationError as error:
+        said = ", ".join(f"{name} = {values[name]:g}" for name in THRESHOLDS if name in values)
+        raise PolicyMistake(f"score.{scanner} would be {said}: {_said(error.errors()[0])}") from None
 
 
 def _over(default: Terms, terms: Terms) -> Terms:
     """A domain's terms, with the default's for all that it does not say; maps are joined key by key."""
     merged = {name: getattr(default, name) for name in Terms.model_fields}
     for name in terms.model_fields_set:
-        value = getattr(terms, name)
-        merged[name] = {**merged[name], **value} if isinstance(value, dict) else value
+        merged[name] = _joined(merged[name], getattr(terms, name))
     return Terms(**merged)
+
+
+def _joined(below: Any, above: Any) -> Any:
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return below | {key: _joined(below.get(key), value) for key, value in above.items()}
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------
@@ -138,7 +278,7 @@ def parse(text: str, aways: Mapping[str, Away], file: Path | str = "policy.toml"
     unknown = [
         f"{file}: {where}.{key}: there is no scanner {name!r}; {_one_of(aways)} was expected"
         for where, terms in (("default", of.default), *((f"domain.{name}", t) for name, t in of.domain.items()))
-        for key in ("scanners", "score", "away", "too_large")
+        for key in ("scanners", "score", "points", "away", "too_large")
         for name in getattr(terms, key) or ()
         if name not in aways
     ]
@@ -170,18 +310,22 @@ _TABLES: dict[str, type[BaseModel]] = {"score": Thresholds, "attachment": Attach
 def _mistake(file: Path | str, details: ErrorDetails) -> str:
     keys = details["loc"]
     key = ".".join(str(k + 1) if isinstance(k, int) else k for k in keys if k != "[key]")
+    said = _said(details)
+    return f"{file}: {key}: {said}" if key else f"{file}: {said}"
+
+
+def _said(details: ErrorDetails) -> str:
     match details["type"]:
         case "extra_forbidden":
-            said = f"unknown key; one of {', '.join(_table(keys).model_fields)} was expected"
+            return f"unknown key; one of {', '.join(_table(details['loc']).model_fields)} was expected"
         case "missing":
-            said = "is missing; it is required"
+            return "is missing; it is required"
         case "value_error":
-            said = str(details["ctx"]["error"])
+            return str(details["ctx"]["error"])
         case "tuple_type":
-            said = "a list was expected"
+            return "a list was expected"
         case _:
-            said = details["msg"].replace("Input should be", "expected", 1)
-    return f"{file}: {key}: {said}" if key else f"{file}: {said}"
+            return details["msg"].replace("Input should be", "expected", 1)
 
 
 def _table(keys: tuple[int | str, ...]) -> type[BaseModel]:

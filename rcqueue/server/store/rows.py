@@ -16,6 +16,7 @@ from sqlalchemy import Connection, CursorResult, Table, bindparam, delete, inser
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rcqueue.model.access import Access, Grant
+from rcqueue.model.fields import fold_address
 
 from . import tables as t
 
@@ -35,6 +36,9 @@ class Needs:
     acts: frozenset[str] = frozenset()
     terms: frozenset[str] = frozenset()  # postings
     customers: bool = False  # the tree, whole
+    sender_rules: frozenset[int] = frozenset()  # by id
+    senders: bool = False  # the rules about the authors of the messages
+    settings: bool = False  # of the policy, all
     steps: frozenset[str] = frozenset()  # acts, with the next mails that wait to be tried and all of their messages
 
     def __or__(self, other: Needs) -> Needs:
@@ -200,6 +204,12 @@ class Rows:
         if any(n.customers for n in needs):
             self._take(t.customer_domain, connection.execute(_DOMAINS))
         self._read(connection, t.posting.c.term, set().union(*(n.terms for n in needs)))
+        self._read(connection, t.sender_rule.c.id, set().union(*(n.sender_rules for n in needs)))
+        if any(n.senders for n in needs):
+            authors = {fold_address(row["from_email"]) for row in self.tables["message"].values()}
+            self._read(connection, t.sender_rule.c.pattern, authors)
+        if any(n.settings for n in needs):
+            self._take(t.policy_setting, connection.execute(_SETTINGS))
         held = {row["session"] for name in ("claim", "act") for row in self.tables[name].values()}
         sessions = held.union(*(n.sessions for n in needs))
         self._read(connection, t.session.c.id, sessions)
@@ -274,6 +284,7 @@ def _with(column: Any, *where: Any) -> Any:
 
 
 _CUSTOMERS, _DOMAINS = select(t.customer), select(t.customer_domain)
+_SETTINGS = select(t.policy_setting)
 _OPEN = t.attempt.c.finished.is_(None)
 _SAME = {"blob", "posting"}  # the same key holds the same row
 

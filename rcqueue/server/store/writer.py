@@ -26,6 +26,7 @@ from .rows import Needs, Rows
 log = logging.getLogger(__name__)
 MAX_BATCH = 500
 MAX_BYTES = 8 << 20
+OnCommit = Callable[[int, frozenset[str]], None]
 
 
 @dataclass(slots=True)
@@ -62,10 +63,10 @@ class _Waiting:
 
 
 class Writer:
-    """`submit` an operation, get a future of its answer. `on_commit(last_seq)` is called after each commit that wrote
-    entries, from the writer's thread."""
+    """`submit` an operation, get a future of its answer. `on_commit(last_seq, kinds)` is called after each commit that
+    wrote entries, with their kinds, from the writer's thread and before any of its answers is given."""
 
-    def __init__(self, database: Database, clock: Clock, on_commit: Callable[[int], None] = lambda _seq: None) -> None:
+    def __init__(self, database: Database, clock: Clock, on_commit: OnCommit = lambda _seq, _kinds: None) -> None:
         self._database, self._clock, self.on_commit = database, clock, on_commit
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._accepting = threading.Lock()
@@ -145,6 +146,7 @@ class Writer:
     def _commit(self, batch: list[_Waiting]) -> list[Any]:
         """Decides and commits; the answers, in order. Raises if nothing could be written at all."""
         answers: list[Any] = []
+        kinds: set[str] = set()
         with self._database.write_engine.begin() as connection:
             # Locked for the batch: on PostgreSQL other nodes wait here, so that numbers are in commit order.
             head = connection.execute(select(t.head).with_for_update()).one()
@@ -167,6 +169,7 @@ class Writer:
                     row = entry_row(draft, seq, now, previous)
                     previous = row["hash"]
                     rows.append(t.entry, row)
+                    kinds.add(draft.kind)
                 answers.append(decision.answer)
             rows.flush(connection)
             if seq != head.seq:
@@ -175,7 +178,7 @@ class Writer:
         self._seq, self._hash = seq, previous
         if wrote:
             try:
-                self.on_commit(seq)
+                self.on_commit(seq, frozenset(kinds))
             except Exception:  # what is durable stays done, and is not written again
                 log.exception("nobody could be told of entry %d", seq)
         return answers
