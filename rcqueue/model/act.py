@@ -69,13 +69,11 @@ class Result(StrEnum):
     LOST = "lost"  #: the claim named by the fence is no longer held
 
 
-class ActBody(Wire):
-    """Body of POST /api/v1/mails/ID/VERB."""
+class Manner(Wire):
+    """How a verb is done, on one mail as on many."""
 
     as_of: int | None = None  #: the sequence that what the person saw was true at
-    fence: int | None = None  #: the fence of the claim that the person holds
     reason: str = Field(default="", max_length=1000)
-    query: str | None = None  #: a message's id means its mails that match this filter
     for_seconds: int | None = Field(default=None, ge=1, le=7 * 86400)  #: claim: an end of its own (CLI and API)
     expiry: Time | None = None  #: extend and restore: the new end
     note: str = Field(default="", max_length=4000)
@@ -84,6 +82,13 @@ class ActBody(Wire):
     to: list[str] = Field(default=[], max_length=20)  #: release: to these, and not to its recipient; "postmaster" too
     learn: bool = False  #: release: the scanners learn it as ham; delete: as spam
     sender: SenderWish | None = None  #: release: allow its sender; delete: block it
+
+
+class ActBody(Manner):
+    """Body of POST /api/v1/mails/ID/VERB."""
+
+    fence: int | None = None  #: the fence of the claim that the person holds
+    query: str | None = None  #: a message's id means its mails that match this filter
 
 
 class MailResult(Wire):
@@ -106,22 +111,12 @@ class ActAnswer(Wire):
     recall_until: Time | None = None  #: until when `recall` can stop it
 
 
-class ActRequest(Wire):
+class ActRequest(Manner):
     """Body of POST /api/v1/acts: exactly one of `ids` and `query`."""
 
     verb: Verb
     ids: list[str] | None = Field(default=None, max_length=100_000)
     query: str | None = None
-    reason: str = Field(default="", max_length=1000)
-    as_of: int | None = None
-    for_seconds: int | None = None
-    expiry: Time | None = None
-    note: str = Field(default="", max_length=4000)
-    settle: SettleAs | None = None
-    form: ReleaseAs | None = None  #: release: None: as the policy says, else as it came
-    to: list[str] = Field(default=[], max_length=20)  #: release: to these, and not to its recipient; "postmaster" too
-    learn: bool = False  #: release: the scanners learn it as ham; delete: as spam
-    sender: SenderWish | None = None  #: release: allow its sender; delete: block it
 
 
 class ActState(StrEnum):

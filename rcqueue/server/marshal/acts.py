@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rcqueue.model.access import Access, Right
-from rcqueue.model.act import ActBody, ActRequest, ActState, Result, Verb
+from rcqueue.model.act import ActBody, ActRequest, ActState, Manner, Result, Verb
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.journal import Draft
 from rcqueue.server.store.rows import Needs, RowDict, Rows
@@ -200,18 +200,8 @@ class StepAct:
 
 
 def body_of(request: ActRequest, as_of: int | None = None) -> ActBody:
-    return ActBody(
-        as_of=as_of,
-        reason=request.reason,
-        for_seconds=request.for_seconds,
-        expiry=request.expiry,
-        note=request.note,
-        settle=request.settle,
-        form=request.form,
-        to=request.to,
-        learn=request.learn,
-        sender=request.sender,
-    )
+    manner = {name: getattr(request, name) for name in Manner.model_fields}
+    return ActBody(**manner | {"as_of": as_of})
 
 
 def _entry(what: str, row: RowDict, who: Access | None) -> Draft:
