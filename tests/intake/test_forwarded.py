@@ -62,6 +62,30 @@ async def test_what_a_trusted_host_forwards_is_in_the_receipt_of_the_next_mail_o
         assert (await send(queue, talk))["client"] == "127.0.0.1"
 
 
+async def test_what_is_handed_over_once_more_is_held_once(queue, listening):
+    """As after a crash on either side: the same mail of the other's queue, whoever of its recipients it is for now."""
+    port = await listening("127.0.0.1")
+
+    async def hand_over(to: list[str], ident: str = "4Zq", raw: bytes = MAIL, sender: str = "a@x.example") -> set[str]:
+        async with Talk.to(port) as talk:
+            if ident:
+                await talk.say(f"XFORWARD ADDR=198.51.100.7 IDENT={ident}", "250")
+            await talk.mail(sender, to)
+            return set((await talk.data(raw)).replace(",", "").split()[4:])
+
+    first = await hand_over(["b@y.example", "c@y.example"])
+    assert await hand_over(["b@y.example", "c@y.example"]) == await hand_over(["c@y.example"]) == first
+    await queue.act("operator", "release", next(iter(first)))
+    assert await hand_over(["b@y.example"]) == first
+    more = await hand_over(["d@y.example", "b@y.example"])
+    assert len(more) == 2 and first < more
+    assert [m["rcpt"][0] for m in await queue.rows(t.mail)] == ["b", "c", "d"]
+    anew = [("4Zr", MAIL, "a@x.example"), ("4Zq", MAIL + b"x\r\n", "a@x.example"), ("4Zq", MAIL, "b@x.example")]
+    for ident, raw, sender in (*anew, ("", MAIL, "a@x.example"), ("", MAIL, "a@x.example")):
+        await hand_over(["b@y.example"], ident, raw, sender)
+    assert len(await queue.rows(t.message)) == 2 + 5
+
+
 async def test_in_two_commands_and_unknown_values(queue, listening):
     async with Talk.to(await listening("127.0.0.1")) as talk:
         await talk.say("XFORWARD NAME=[UNAVAILABLE] ADDR=IPV6:2001:db8::0:1 PORT=[UNAVAILABLE]", "250")

@@ -91,9 +91,9 @@ class World:
         numbered = list(enumerate(mails))
         await asyncio.gather(*(self._send(numbered[lane::LANES]) for lane in range(LANES)))
         before = await count(self.queue, "RELEASED")
-        await until(lambda: count(self.queue, "ONHOLD"), len(mails), seconds=60)
+        await until(lambda: count(self.queue, "ONHOLD"), len(mails), seconds=60 + len(mails) / 4)
         await asyncio.gather(*(self._release(mail) for mail in await self.queue.rows(t.mail, status="ONHOLD")))
-        await until(lambda: count(self.queue, "RELEASED"), before + len(mails), seconds=60)
+        await until(lambda: count(self.queue, "RELEASED"), before + len(mails), seconds=60 + len(mails) / 4)
 
     async def _send(self, mails: list[tuple[int, bytes]]) -> None:
         async with Talk.to(self.port) as talk:

@@ -23,6 +23,7 @@ from rcqueue.server.scan.judge import Judgement
 from rcqueue.server.store.writer import Stopped
 
 from . import dsn
+from .again import not_held_yet
 from .returned import Returned, returned
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,8 @@ class Intake:
         `judgement` the verdict is that of our own scanners; without one it is read from the header, unless the mail
         is one that was released from here and has come back (`back`): that is a loop.
 
+        What a mail server hands over once more (again.py) is not held twice, and answered as it was.
+
         Durable when this returns. Never refuses a mail for what it holds. Raises Busy; Stopped while shutting down.
         """
         if self.busy:
@@ -97,7 +100,8 @@ class Intake:
             arrivals = await self.arrivals(
                 sender, recipients, raw, receipt, origin=origin, judgement=judgement, back=back
             )
-            return await self.marshal.hold(arrivals)
+            arrivals, before = await not_held_yet(self.marshal, arrivals)
+            return before + (await self.marshal.hold(arrivals) if arrivals else [])
         finally:
             self._bytes -= len(raw)
 
