@@ -34,22 +34,6 @@ def test_every_action_that_reaches_the_server_is_a_command(action: Action) -> No
     assert tuple((action.cli or action.verb).split()) in COMMANDS
 
 
-def test_the_commands_of_this_version() -> None:
-    named = {
-        "demo login logout whoami profiles status list show watch claim unclaim takeover release recall delete restore",
-        "extend note settle acts acpi import scan serve migrate",
-    }
-    groups = {
-        "people": "list create lock unlock grant revoke enable disable password first-admin",
-        "audit": "list",
-        "config": "check",
-        "policy": "test",
-    }
-    expected = {(word,) for words in named for word in words.split()}
-    expected |= {(group, word) for group, words in groups.items() for word in words.split()}
-    assert set(COMMANDS) == expected
-
-
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_help_says_what_it_does_and_how_it_ends(cli: Cli, words: tuple[str, ...]) -> None:
     ended = cli(*words, "--help")
