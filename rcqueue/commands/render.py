@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 from rcqueue.client.api import PartModel
 from rcqueue.model.journal import History, Step, Timeline
@@ -43,7 +44,8 @@ def render(model: PartModel, when: When) -> Iterator[str]:
         yield from _receipt(model, when)
     elif isinstance(model, History):
         for entry in model.entries:
-            yield f"{when(entry.at)}  {entry.seq}  {entry.kind:<14}  {entry.actor}  {entry.note or ''}".rstrip()
+            said = "; ".join(filter(None, (entry.note, *_facts(entry.facts))))
+            yield f"{when(entry.at)}  {entry.seq}  {entry.kind:<14}  {entry.actor}  {said}".rstrip()
     elif isinstance(model, Timeline):
         if model.more:
             yield f"(and {model.more} steps before)"
@@ -56,6 +58,20 @@ def render(model: PartModel, when: When) -> Iterator[str]:
         if model.truncated:
             yield "(cut: there is more; --part raw has it all)"
         yield from _degraded(model.degraded)
+
+
+def _facts(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Of an attempt, what its reply does not say."""
+    for name, words in (
+        ("queue_id", "queue id {}"),
+        ("tls", "{}"),
+        ("dsn", "DSN {}"),
+        ("ours_removed", "{} fields of ours removed"),
+    ):
+        if name in facts:
+            yield words.format(facts[name])
+    if facts.get("normalised"):
+        yield "line ends made CRLF"
 
 
 def _row(row: Row, when: When) -> Iterator[str]:
@@ -127,6 +143,9 @@ def _receipt(detail: ReceiptDetail, when: When) -> Iterator[str]:
         yield f"with       {' '.join(flags)}"
     yield f"sender     <{receipt.sender}>"
     yield from (f"recipient  <{address}>" for address in receipt.recipients)
+    if receipt.dsn is not None:
+        yield f"dsn        {receipt.dsn.mail}".rstrip()
+        yield from (f"dsn        <{address}> {said}" for address, said in receipt.dsn.recipients.items())
     for name, at in (("connected", receipt.connected_at), ("data", receipt.data_at)):
         if at is not None:
             yield f"{name:<9}  {when(at)}"

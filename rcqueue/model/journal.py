@@ -32,6 +32,7 @@ class Entry(Wire):
     row: Row | None = None
     actor: str = ""
     note: str | None = None  #: reason, note or reply, where the viewer may see it
+    facts: dict[str, Any] = {}  #: more of what was done: of an attempt its `queue_id` at the next hop, `tls` ...
 
 
 class Hello(Wire):

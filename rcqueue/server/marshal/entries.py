@@ -18,6 +18,8 @@ from rcqueue.server.store.pages import RowData, build_row, rows_by_id, session_m
 from .show import reply_for
 
 Json = dict[str, Any]
+#: Facts of a mail's entry that are told to whoever sees the entry: what became of an attempt.
+_TOLD = ("release", "attempt", "code", "queue_id", "tls", "dsn", "normalised", "ours_removed")
 _GRANTS = frozenset({"mail.claim", "mail.takeover"})
 
 
@@ -63,8 +65,11 @@ class Entries:
             entry["mails"] = [self._mail(row, leaf, mail) for mail in leaf.get("mails", ())]
         if note := note_for(who, row):
             entry["note"] = note
+        facts = leaf.get("facts", {})
         if row.customer is None:
-            entry["facts"] = leaf.get("facts", {})
+            entry["facts"] = facts
+        elif told := {name: facts[name] for name in _TOLD if name in facts}:
+            entry["facts"] = told
         return entry
 
     def _mail(self, row: Any, leaf: Json, mail: Sequence[Any]) -> Json:
