@@ -44,7 +44,10 @@ class Way(Wire):
     """How a mail goes out: kept with it, over each attempt."""
 
     form: ReleaseAs = ReleaseAs.ORIGINAL
-    strip: list[str] = []  #: names of the attachments that are left out; none named: all
+    strip: list[str] = []  #: names of the attachments that the policy leaves out; none: stripped, it has none at all
+
+
+POSTMASTER = "postmaster"  #: the word for whoever is the postmaster, in ActBody.to
 
 
 class SenderScope(StrEnum):

@@ -104,6 +104,24 @@ def _domain(value: str) -> str:
     return domain
 
 
+_LOCAL_PART = re.compile(r'"(?:[^"\\]|\\.)*+"|[^\s"\\@<>(),;:\[\]]++')
+
+
+def mail_address(value: str) -> str:
+    """An address as an envelope names it. Raises ValueError for what is none."""
+    local, at, domain = value.rpartition("@")
+    fits = at and len(value) <= 254 and value.isprintable() and _LOCAL_PART.fullmatch(local)
+    if not fits or not _DOMAIN.fullmatch(ascii_domain(domain)) or domain.endswith("."):
+        raise ValueError('an address was expected, such as "postmaster@example.org"')
+    return value
+
+
+def _word(value: str) -> str:
+    if not re.fullmatch(r"[!-<>-~](?:[ -<>-~]{0,38}[!-<>-~])?", value):
+        raise ValueError('1 to 40 printable ASCII characters without "=" were expected, such as "[SPAM]"')
+    return value
+
+
 def _path(value: str) -> str:
     if not _PATH.fullmatch(value) or value.startswith(f"{ROOT}/"):
         raise ValueError('a path was expected: lower-case names with "/" between them, such as "acme/sales"')
@@ -135,6 +153,7 @@ Endpoint = Annotated[Address | Path, NoDecode, BeforeValidator(_endpoint)]
 Microseconds = Annotated[int, BeforeValidator(_duration)]
 Bytes = Annotated[int, BeforeValidator(_size)]
 Domain = Annotated[str, AfterValidator(_domain)]
+MailAddress = Annotated[str, AfterValidator(mail_address)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_network)]
 
 
@@ -272,6 +291,9 @@ class NextHop(_Table):
 
 
 class Release(_Table):
+    #: Whom a release "to postmaster" goes to, and the From of what we make for one; None: postmaster at the domain.
+    postmaster: MailAddress | None = None
+    tag: Annotated[str, AfterValidator(_word)] = "[SPAM]"  #: stands before the subject of a tagged mail
     #: A released mail carries a pass, by which it is not caught again here (server/passes.py).
     passes: bool = Field(default=True, alias="pass")
 

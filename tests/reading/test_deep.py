@@ -170,14 +170,14 @@ def test_parameters(value: str, expected: dict[str, str]) -> None:
 def test_parts_end_where_they_should() -> None:
     raw = b"Content-Type: multipart/mixed; boundary=a\r\n\r\npre\r\n"
     raw += b"--a\r\n\r\none\r\n--ab\r\n --a\r\n--a \t\r\n\r\n\r\n--a--x\r\ntwo"
-    leaves, troubles = parts(raw + b"\r\n--a--\r\n--a\r\n\r\nafter the end")
+    leaves, troubles, _ = parts(raw + b"\r\n--a--\r\n--a\r\n\r\nafter the end")
     ends = [(raw + b"\r\n--a--")[part.start : part.end] for part in leaves]
     assert ends == [b"one\r\n--ab\r\n --a", b"\r\n--a--x\r\ntwo"]
     assert troubles == []
 
 
 def test_parts_are_numbered_as_they_are_nested() -> None:
-    leaves, _ = parts(sample("attachment"))
+    leaves, *_ = parts(sample("attachment"))
     assert [part.number for part in leaves] == ["1.1", "1.2", "2", "3"]
     assert [part.alternative for part in leaves] == ["1", "1", None, None]
 

@@ -122,10 +122,12 @@ class Queue:
         sender: str = "ada@sender.example",
         recipients: tuple[str, ...] = ("ben@example.org",),
         customer: str = ROOT,
+        **more: Any,
     ) -> Held:
+        """`more` are other members of `Arrival`."""
         now = from_us(self.clock.now())
         receipt = Receipt(at=now, client="192.0.2.1", helo="mx.sender.example", protocol="ESMTP", size=len(raw))
-        (message,) = await self.marshal.hold([Arrival(customer, sender, recipients, raw, scan(raw), receipt)])
+        (message,) = await self.marshal.hold([Arrival(customer, sender, recipients, raw, scan(raw), receipt, **more)])
         ids = tuple(encode_mail(message, n) for n in range(len(dict.fromkeys(recipients))))
         return Held(encode_message(message), ids, message)
 

@@ -32,9 +32,11 @@ class Post:
     def __init__(self, queue: Queue, port: int) -> None:
         self.queue, self.port, self.now = queue, port, None
         self.key: bytes | None = None  #: of passes
+        self.release: dict[str, object] = {}  #: the table of the configuration
 
     async def start(self, **next_hop: object) -> Delivery:
-        config = Config(data_dir=self.queue.folder, next_hop={"default": f"127.0.0.1:{self.port}", **next_hop})
+        hop = {"default": f"127.0.0.1:{self.port}", **next_hop}
+        config = Config(data_dir=self.queue.folder, next_hop=hop, release=self.release)
         self.now = delivery = Delivery(self.queue.marshal, config, key=self.key, waits=(50 * MS, 100 * MS))
         loop = asyncio.get_running_loop()
 

@@ -10,11 +10,12 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from rcqueue.model.act import ReleaseAs
 from rcqueue.model.mail import Receipt
 from rcqueue.server import passes
 from rcqueue.server.amavis import file_of
@@ -23,6 +24,7 @@ from rcqueue.server.marshal import Marshal, Refusal
 from rcqueue.server.marshal.outcomes import Begun, NotWaiting, Outcome, Recover
 from rcqueue.server.marshal.show import raw_bytes
 from rcqueue.server.postfix import PostfixHelper
+from rcqueue.server.reading.children import Readers
 from rcqueue.server.store import tables as t
 
 from . import retry
@@ -31,6 +33,7 @@ from .originals import Originals, waits
 from .parcel import Parcel, parcel
 from .queue_ids import queue_id_of
 from .session import Answer, HopSession
+from .ways import Original, Ways, original
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +51,17 @@ class Delivery:
     """`start`, `wake` after each commit, `stop`. Everything that it does to a mail is done by `marshal`."""
 
     def __init__(
-        self, marshal: Marshal, config: Config, *, key: bytes | None = None, waits: Sequence[int] = retry.WAITS
+        self,
+        marshal: Marshal,
+        config: Config,
+        readers: Readers | None = None,
+        *,
+        key: bytes | None = None,
+        waits: Sequence[int] = retry.WAITS,
     ) -> None:
-        """`key` signs the passes of what is sent; None: it carries none."""
+        """`key` signs the passes of what is sent; None: it carries none. `readers` look into what is made anew; without
+        any it has its own."""
+        self._ways = Ways(config.release, readers)
         self._marshal, self._config, self._key, self._waits = marshal, config.next_hop, key, waits
         helper = PostfixHelper(config.postfix.helper) if config.postfix is not None else None
         self._originals = Originals(marshal, helper, config.next_hop) if helper is not None else None
@@ -84,6 +95,7 @@ class Delivery:
         for session in self._sessions:
             session.cancel()
         await asyncio.gather(*self._sessions, return_exceptions=True)
+        await self._ways.close()
 
     # -- what is due
 
@@ -126,7 +138,7 @@ class Delivery:
         return min((later - now) / SECOND if later is not None else 60.0, 60.0)
 
     def _hop(self, mail: Any) -> Address | AmPdp:
-        if self._amavis is not None and file_of(mail.origin) is not None:
+        if self._amavis is not None and mail.way is None and file_of(mail.origin) is not None:
             return self._amavis
         return self._config.of(mail.rcpt)
 
@@ -177,8 +189,12 @@ class Delivery:
 
     async def _deliver(self, lane: _Lane, session: _Session, begun: Begun) -> None:
         load = await self._marshal.database.read(_load, begun, self._key)
-        if isinstance(load.parcel, str):
-            answer = Answer(Outcome.REFUSED, 0, load.parcel)
+        if isinstance(load.parcel, Original):
+            load = replace(load, parcel=await self._ways.parcel(load.parcel, begun))
+        if isinstance(session, AmPdpSession) and begun.way is not None:  # it was recalled and released anew meanwhile
+            answer = Answer(Outcome.RETRY, 421, "it is to go another way")
+        elif not isinstance(load.parcel, Parcel):
+            answer = Answer(Outcome.REFUSED, 0, str(load.parcel))
         elif lane.down_until > self._marshal.clock.now():
             answer = lane.down
         else:
@@ -282,7 +298,8 @@ def _due(connection: Connection, since: int, now: int) -> tuple[Sequence[Any], i
     """(mails that became due between `since` and `now`, when the next one will, mails that nobody takes care of)."""
     mail = t.mail.c
     releasing = mail.status == "RELEASING"
-    columns = (mail.message, mail.n, mail.rcpt, t.message.c.customer, t.message.c.origin, t.message.c.recipients)
+    of_message = (t.message.c.customer, t.message.c.origin, t.message.c.recipients)
+    columns = (mail.message, mail.n, mail.rcpt, mail.way, *of_message)
     query = select(*columns).join(t.message, t.message.c.id == mail.message)
     found = connection.execute(query.where(releasing, mail.due > since, mail.due <= now).order_by(mail.due)).all()
     later = connection.execute(select(func.min(mail.due)).where(releasing, mail.due > now)).scalar()
@@ -292,7 +309,7 @@ def _due(connection: Connection, since: int, now: int) -> tuple[Sequence[Any], i
 
 @dataclass(frozen=True, slots=True)
 class _Load:
-    parcel: Parcel | str  #: or why it cannot be sent
+    parcel: Parcel | Original | str  #: or what is still to be made anew, or why it cannot be sent
     quarantined: Quarantined | None  #: where amavis has it too
     started: int
     before: list[Any]  #: the attempts of the chain that this one goes on with, newest first
@@ -319,13 +336,15 @@ def _load(connection: Connection, begun: Begun, key: bytes | None) -> _Load:
         return load("it was not sent: stored bytes do not match their hash")
     detail = select(t.message_detail.c.receipt).where(t.message_detail.c.message == begun.message)
     receipt = Receipt.model_validate_json(connection.execute(detail).scalar_one())
-    sender, recipient, end = begun.sender, begun.recipient, attempts[0].started // SECOND + passes.VALID
+    recipient, end = begun.recipient, attempts[0].started // SECOND + passes.VALID
 
-    def sign(data: bytes) -> tuple[str, str] | None:
+    def sign(sender: str, data: bytes) -> tuple[str, str] | None:
         return (key and passes.sign(key, begun.release, begun.number, end, sender, recipient, data)) or None
 
     dsn = receipt.dsn if recipient in receipt.recipients else None  # not of those that somebody added later
-    return load(parcel(raw, begun.release, sender, recipient, receipt.smtputf8, dsn=dsn, sign=sign))
+    if begun.way is not None and begun.way.form != ReleaseAs.ORIGINAL:
+        return load(original(connection, begun, raw, receipt.smtputf8, dsn, attempts, sign))
+    return load(parcel(raw, begun.release, begun.sender, recipient, receipt.smtputf8, dsn=dsn, sign=sign))
 
 
 def _quarantined(connection: Connection, begun: Begun) -> Quarantined | None:

@@ -34,7 +34,7 @@ class Originals:
         now = self._marshal.clock.now()
         where, mails = await self._marshal.database.read(_state, message)
         waiting = [mail for mail in mails if mail.status == "RELEASING" and mail.due is not None]
-        whole = len(waiting) == len(mails) and SHARED not in where.words
+        whole = len(waiting) == len(mails) and SHARED not in where.words and all(mail.way is None for mail in mails)
         due = [mail for mail in waiting if mail.due is not None and mail.due <= now]
         if whole and len(due) < len(waiting):
             return []  # within the recall window; the look at its end comes back to it
@@ -50,7 +50,7 @@ class Originals:
         for one in tried:
             if isinstance(one, BaseException) and not isinstance(one, NotWaiting):
                 raise one
-        whole = whole and len(begun) == len(mails)
+        whole = whole and len(begun) == len(mails) and all(one.way is None for one in begun)
         if not begun:
             return []
         try:
@@ -88,6 +88,7 @@ class _Mail(NamedTuple):
     rcpt: str
     status: str
     due: int | None
+    way: str | None
 
 
 def waits(text: str) -> bool:
@@ -100,7 +101,7 @@ def _state(connection: Connection, message: int) -> tuple[Origin, list[_Mail]]:
     where = origin(connection.execute(select(t.message.c.origin).where(t.message.c.id == message)).scalar_one())
     assert where is not None
     mail = t.mail.c
-    query = select(mail.n, mail.rcpt, mail.status, mail.due).where(mail.message == message).order_by(mail.n)
+    query = select(mail.n, mail.rcpt, mail.status, mail.due, mail.way).where(mail.message == message).order_by(mail.n)
     return where, [_Mail(*row) for row in connection.execute(query)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,8 @@ from rcqueue.server.passes import RELEASE_FIELD, without_ours
 from rcqueue.server.smtp_data import normalised
 
 CHUNK = 64 * 1024
+
+Sign = Callable[[str, bytes], tuple[str, str] | None]  #: of envelope sender and data: a field, name and value
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +42,24 @@ def parcel(
     smtputf8: bool,
     *,
     dsn: Dsn | None = None,
-    sign: Callable[[bytes], tuple[str, str] | None] = lambda _: None,
+    sign: Sign = lambda *_: None,
+    fields: Iterable[tuple[str, str]] = (),
 ) -> Parcel:
     """`smtputf8`: the mail came in with SMTPUTF8, so that 8-bit bytes in its header are meant as such. `sign` gives the
-    field that lets what is sent pass, where the next hop asks us about it."""
+    field that lets what is sent pass, where the next hop asks us about it. `fields` are more of ours, on top."""
     body = normalised(raw)
     noted: dict[str, Any] = {"normalised": True} if body != raw else {}
     body, ours = without_ours(body)
     if ours:
         noted["ours_removed"] = ours
     needs = set()
-    if not raw.isascii():
+    top = "".join(f"{name}: {value}\r\n" for name, value in ((RELEASE_FIELD, release), *fields)).encode()
+    if not (raw.isascii() and top.isascii()):
         needs.add("8bitmime")
     header = raw[: body_start.end()] if (body_start := re.search(rb"\n\r?\n", raw)) else raw
     if not (sender + recipient).isascii() or (smtputf8 and not header.isascii()):
         needs.add("smtputf8")
-    top = f"{RELEASE_FIELD}: {release}\r\n".encode("ascii")
-    if (field := sign(top + body)) is not None:
+    if (field := sign(sender, top + body)) is not None:
         top += "{}: {}\r\n".format(*field).encode("ascii")
     data = top + body
     asked = (dsn.mail, dsn.recipients.get(recipient, "")) if dsn is not None else ("", "")

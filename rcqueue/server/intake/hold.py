@@ -6,12 +6,13 @@ import asyncio
 import functools
 import logging
 import re
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from rcqueue.model.act import ReleaseAs, Way
 from rcqueue.model.mail import Receipt, VerdictKind
 from rcqueue.model.scan import ScanResult
 from rcqueue.server.config import Config
@@ -201,11 +202,18 @@ class Intake:
                 origin=origin,
                 scans=scans,
                 returned=back.by if back is not None else None,
+                ways=_ways(judgement, theirs),
                 account=account,
                 session=session,
             )
             for customer, theirs in customers.items()
         ]
+
+
+def _ways(judgement: Judgement | None, recipients: Iterable[str]) -> dict[str, Way]:
+    """How the policy wants each mail to go out, where it isn't as it came."""
+    strip = {to: judgement.by_recipient[to].strip for to in recipients} if judgement is not None else {}
+    return {to: Way(form=ReleaseAs.STRIPPED, strip=list(dict.fromkeys(names))) for to, names in strip.items() if names}
 
 
 def _judged(read: Scan, decisions: Sequence[Decision]) -> Scan:

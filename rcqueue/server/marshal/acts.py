@@ -16,9 +16,10 @@ from rcqueue.server.store.writer import Decision
 from .doing import Doing, Terms
 from .mails import MessageChange
 from .refusal import Refusal, unauthorized
-from .verbs import act_on_message, check_body, denied, lacking
+from .verbs import act_on_message, check_body, denied, lacking, why_not
 
 CONFIRM_WITHIN = 600 * 1_000_000
+MOST_TO_OTHERS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,8 @@ class StoreAct:
         if who is None:
             raise unauthorized()
         check_body(Verb(self.request.verb), body_of(self.request), now)
+        if self.request.to and self.count > MOST_TO_OTHERS:
+            raise Refusal("bad-request", f"to: {MOST_TO_OTHERS} mails at once at most go to others, not {self.count}")
         row: RowDict = {
             "id": self.id,
             "account": who.account,
@@ -143,7 +146,7 @@ class StepAct:
 
     @property
     def needs(self) -> Needs:
-        return Needs(steps=frozenset({self.id}), senders=True)
+        return Needs(steps=frozenset({self.id}), senders=True, customers=True)
 
     @property
     def weight(self) -> int:
@@ -176,9 +179,9 @@ class StepAct:
                 self._note(rows, message, dict.fromkeys(numbers, (Result.REFUSED, "the account is disabled")))
                 continue
             body = body_of(request, act["as_of"])
-            if right := lacking(rows, message, who, verb, body):
-                decision.entries.append(denied(held, who, verb, right))
-                self._note(rows, message, dict.fromkeys(numbers, (Result.REFUSED, f"no right to {right}")))
+            if lack := lacking(rows, message, who, verb, body, numbers):
+                decision.entries.append(denied(held, who, verb, lack))
+                self._note(rows, message, dict.fromkeys(numbers, (Result.REFUSED, why_not(lack, held["customer"]))))
                 continue
             change = MessageChange(rows, message, seq + len(decision.entries), now)
             results, drafts = act_on_message(Doing(who, verb, body, self.terms, change), numbers)

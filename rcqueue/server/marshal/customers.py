@@ -6,10 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rcqueue.model.access import ROOT
+from rcqueue.server.config import longest_match
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.journal import Draft
 from rcqueue.server.store.rows import Needs, Rows
 from rcqueue.server.store.writer import Decision
+
+
+def customer_of(rows: Rows, address: str) -> str | None:
+    """The customer that an address's domain is named for; None: no customer's."""
+    domains: dict[str, str] = {row["domain"]: row["customer"] for row in rows.tables["customer_domain"].values()}
+    return longest_match(domains, address)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from rcqueue.model.access import Right
+from rcqueue.model.act import Way
 from rcqueue.model.fields import domain_of
 from rcqueue.model.ids import MAX_RECIPIENTS, new_message_id
 from rcqueue.model.mail import Receipt, VerdictDetail
@@ -19,6 +20,7 @@ from rcqueue.server.store.query_sql import terms_of, words_of
 from rcqueue.server.store.rows import Needs, Rows
 from rcqueue.server.store.writer import Decision
 
+from .mails import new_mail
 from .refusal import no_right, unauthorized
 
 
@@ -37,6 +39,7 @@ class Arrival:
     origin: str = "smtp"  # the way in; where the original still waits, also which it is
     scans: str = "[]"  # what our scanners said: a JSON list
     returned: Pass | None = None  # the release, and the attempt of it, that this mail of ours came back by
+    ways: Mapping[str, Way] = field(default_factory=dict)  # how the policy wants it to go out, by recipient
     account: int | None = None  # who imported it; None: it came by mail
     session: int | None = None
 
@@ -173,26 +176,12 @@ def _hold(rows: Rows, a: Arrival, now: int, seq: int, expiry: int) -> Draft:
             "deep": None,
         },
     )
+    ways = {to: way.model_dump_json() for to, way in a.ways.items()} if held else {}
     for n, recipient in enumerate(recipients):
         rows.put(
             t.mail,
             (message, n),
-            {
-                "message": message,
-                "n": n,
-                "rcpt": recipient,
-                "rcpt_domain": domain_of(recipient),
-                "status": a.status,
-                "expiry": expiry,
-                "version": seq,
-                "release": None,
-                "due": None,
-                "tries": 0,
-                "reply": "",
-                "ended": None,
-                "way": None,
-                "requested": None,
-            },
+            new_mail(message, n, recipient, a.status, expiry, seq, way=ways.get(recipient)),
         )
     for term in terms_of(row, recipients):
         rows.append(t.posting, {"term": term, "message": message})

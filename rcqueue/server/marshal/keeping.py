@@ -7,7 +7,7 @@ from rcqueue.model.mail import to_us
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.rows import RowDict
 
-from .doing import Doing, not_done
+from .doing import Doing, not_done, unlearn
 
 
 def delete(d: Doing, n: int, mail: RowDict) -> MailResult | None:
@@ -19,6 +19,7 @@ def restore(d: Doing, n: int, mail: RowDict) -> MailResult | None:
     if d.change.row["purged"] is not None:
         return not_done(d, n, Result.STATUS, mail, "its bytes were purged")
     d.change.set(n, "ONHOLD", expiry=_new_expiry(d), reply="", release=None, due=None)
+    unlearn(d)
     return None
 
 

@@ -7,11 +7,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from rcqueue.model.fields import domain_of
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.journal import Draft
+from rcqueue.server.store.query_sql import terms_of, words_of
 from rcqueue.server.store.rows import RowDict, Rows
 
 ENDED = frozenset({"RELEASED", "DELETED", "EXPIRED"})
+
+
+def new_mail(message: int, n: int, rcpt: str, status: str, expiry: int, version: int, **values: Any) -> RowDict:
+    """A row of the table `mail`."""
+    row: RowDict = dict.fromkeys(("release", "due", "ended", "way", "requested"))
+    row |= {"message": message, "n": n, "rcpt": rcpt, "rcpt_domain": domain_of(rcpt), "status": status}
+    return row | {"expiry": expiry, "version": version, "tries": 0, "reply": ""} | values
 
 
 class MessageChange:
@@ -48,6 +57,20 @@ class MessageChange:
                 self.rows.drop(t.claim, (self.id, n))
         self.rows.put(t.mail, (self.id, n), values)
         self.changed.append(n)
+
+    def add(self, rcpt: str, status: str, expiry: int) -> int:
+        """Another mail of the message, to another recipient; its number."""
+        n, message = max(self.mails) + 1, self.rows.message(self.id)
+        assert message is not None
+        self.rows.put(t.mail, (self.id, n), new_mail(self.id, n, rcpt, status, expiry, self.seq))
+        words = words_of(message, [mail["rcpt"] for _, mail in sorted(self.mails.items())])
+        counts = {"recipients": message["recipients"] + 1, status.lower(): message[status.lower()] + 1}
+        self.rows.put(t.message, (self.id,), {**counts, "words": words})
+        for term in terms_of(message, [rcpt]):
+            self.rows.append(t.posting, {"term": term, "message": self.id})
+        self.rows.count(message["customer"], status, message["verdict"], +1)
+        self.changed.append(n)
+        return n
 
     def grant(self, n: int, session: int, account: int, until: int | None) -> None:
         """Claims a mail: the fence is this entry's number."""
@@ -87,7 +110,7 @@ class MessageChange:
             customer=message["customer"],
             queue=message["queue"],
             message=self.id,
-            mails=[(n, mails[n]["status"], mails[n]["version"], mails[n]["expiry"]) for n in sorted(self.changed)],
+            mails=[(n, mails[n]["status"], mails[n]["version"], mails[n]["expiry"]) for n in sorted(set(self.changed))],
             account=account,
             session=session,
             **more,

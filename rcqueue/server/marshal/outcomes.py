@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from rcqueue.model.act import Way
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.rows import Needs, RowDict, Rows
 from rcqueue.server.store.writer import Decision
@@ -39,6 +40,7 @@ class Begun:
     recipient: str
     customer: str
     sha256: bytes
+    way: Way | None  #: how it goes out; None: as it came, by any road
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class BeginAttempt(_OnMail):
                 mail["rcpt"],
                 message["customer"],
                 message["sha256"],
+                mail["way"] and Way.model_validate_json(mail["way"]),
             )
         )
 

@@ -6,15 +6,16 @@ it changed since the person saw it (`as_of`), its status, and who holds it (clai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from rcqueue.model.access import Access, Right
-from rcqueue.model.act import ActAnswer, ActBody, MailResult, Result, Verb
+from rcqueue.model.access import Access, DataClass, Right
+from rcqueue.model.act import POSTMASTER, ActAnswer, ActBody, MailResult, Result, Verb
 from rcqueue.model.ids import encode_mail
 from rcqueue.model.journal import LEASE
 from rcqueue.model.mail import from_us, to_us
 from rcqueue.model.query import Query, matching
+from rcqueue.server.config import mail_address
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.journal import Draft
 from rcqueue.server.store.query_sql import facts_of
@@ -22,7 +23,7 @@ from rcqueue.server.store.rows import Needs, RowDict, Rows
 from rcqueue.server.store.writer import Decision
 
 from . import claiming, keeping, releasing, senders
-from .doing import SECOND, Doing, Terms, lapsed, not_done
+from .doing import SECOND, Doing, Terms, lapsed, learn, not_done
 from .mails import MessageChange, claim_ended
 from .refusal import Refusal, no_right, unauthorized
 
@@ -56,6 +57,9 @@ RULES: dict[Verb, _Rule] = {
 }
 
 
+LEARNS = {Verb.RELEASE: "ham", Verb.DELETE: "spam"}
+
+
 def check_body(verb: Verb, body: ActBody, now: int) -> None:
     """What the verb's arguments must be, whatever the mail."""
     if verb is Verb.SETTLE and body.settle is None:
@@ -68,6 +72,15 @@ def check_body(verb: Verb, body: ActBody, now: int) -> None:
         raise Refusal("bad-request", f"sender: it goes with release (allow it) or delete (block it), not with {verb}")
     if body.expiry is not None and not now < to_us(body.expiry) < now + 3660 * 86400 * SECOND:
         raise Refusal("bad-request", "expiry: a time from now to ten years from now was expected")
+    if verb is not Verb.RELEASE and (body.form or body.to):
+        raise Refusal("bad-request", f"{'form' if body.form else 'to'}: it goes with release alone")
+    if body.learn and verb not in LEARNS:
+        raise Refusal("bad-request", "learn: it goes with release (learned as ham) and with delete (as spam)")
+    for to in body.to:
+        try:
+            _ = to == POSTMASTER or mail_address(to)
+        except ValueError as error:
+            raise Refusal("bad-request", f"to: {to[:80]!r}: {error}, or {POSTMASTER}") from None
 
 
 def _try(d: Doing, n: int) -> MailResult | None:
@@ -115,8 +128,10 @@ def act_on_message(d: Doing, numbers: Iterable[int]) -> tuple[list[MailResult], 
         )
     if not d.change.changed:
         return results, []
-    personal = {k: v for k, v in (("reason", d.body.reason), ("note", d.body.note)) if v}
-    facts = {"as": str(d.body.settle)} if d.body.settle else {}
+    if d.body.learn:
+        learn(d, LEARNS[d.verb])
+    personal = d.personal | {k: v for k, v in (("reason", d.body.reason), ("note", d.body.note)) if v}
+    facts = d.facts | ({"as": str(d.body.settle)} if d.body.settle else {})
     entry = d.change.entry(f"mail.{d.verb}", d.who.account, d.who.session, facts=facts, personal=personal)
     return results, [entry, *senders.with_act(d, results, d.change.seq + 1)]
 
@@ -138,6 +153,7 @@ class Act:
             messages=frozenset(m for m, _ in self.targets),
             sessions=frozenset({self.session}),
             senders=self.body.sender is not None,
+            customers=bool(self.body.to),
         )
 
     @property
@@ -153,6 +169,7 @@ class Act:
             raise Refusal("changed", f"there is no entry {self.body.as_of} yet: it was seen in another journal")
         answer = ActAnswer(seq=seq - 1, done=0, results=[])
         decision = Decision()
+        lack: Right | DataClass | None = None
         if self.verb in _GRANTS:
             _renew(rows, self.session, now)
         for message, n in self.targets:
@@ -160,13 +177,15 @@ class Act:
             if row is None or Right.VIEW not in who.rights_at(row["customer"]):
                 answer.results.append(_gone(message, n))
                 continue
-            if right := lacking(rows, message, who, self.verb, self.body):
-                decision.entries.append(denied(row, who, self.verb, right))
-                answer.results.append(_refused(message, n, no_right(right, row["customer"]).detail))
+            numbers = _numbers(rows, self, message, n, who, now)
+            if missing := lacking(rows, message, who, self.verb, self.body, numbers):
+                lack = lack or missing
+                decision.entries.append(denied(row, who, self.verb, missing))
+                answer.results.append(_refused(message, n, why_not(missing, row["customer"])))
                 continue
             change = MessageChange(rows, message, seq + len(decision.entries), now)
             doing = Doing(who, self.verb, self.body, self.terms, change)
-            results, drafts = act_on_message(doing, _numbers(rows, self, message, n, who, now))
+            results, drafts = act_on_message(doing, numbers)
             answer.results += results
             decision.entries += drafts
             answer.fence = max(filter(None, (answer.fence, doing.fence)), default=None)
@@ -175,7 +194,7 @@ class Act:
                 answer.recall_until = from_us(doing.recall_until)
         answer.done = sum(r.result == Result.DONE for r in answer.results)
         answer.seq = seq + len(decision.entries) - 1
-        decision.answer = answer if answer.done else _nothing_done(answer, RULES[self.verb].right)
+        decision.answer = answer if answer.done else _nothing_done(answer, lack)
         return decision
 
 
@@ -210,16 +229,28 @@ def _renew(rows: Rows, session: int, now: int) -> None:
         rows.put(t.session, (session,), {"lease": max(row["lease"], now + LEASE * SECOND)})
 
 
-def lacking(rows: Rows, message: int, who: Access, verb: Verb, body: ActBody) -> Right | None:
-    """The right that a person lacks for a verb with these arguments on a message. To take over from another session of
-    one's own, the right to claim is enough."""
+def lacking(
+    rows: Rows, message: int, who: Access, verb: Verb, body: ActBody, numbers: Sequence[int]
+) -> Right | DataClass | None:
+    """The right, or the class, that a person lacks for a verb with these arguments on these mails of a message. To take
+    over from another session of one's own, the right to claim is enough."""
     right, row = RULES[verb].right, rows.message(message)
     assert row is not None
     rights = who.rights_at(row["customer"])
     claims = rows.claims[message].values()
     if verb is Verb.TAKEOVER and claims and all(c["account"] == who.account for c in claims):
         right = right if right in rights else Right.CLAIM
-    return senders.lacking(who, row["customer"], body) if right in rights else right
+    if right not in rights:
+        return right
+    more = releasing.lacks(rows, message, who, body, numbers) if verb is Verb.RELEASE else None
+    return more or senders.lacking(who, row["customer"], body)
+
+
+def why_not(lack: Right | DataClass, customer: str) -> str:
+    """What is said to whoever lacks it."""
+    if isinstance(lack, Right):
+        return no_right(lack, customer).detail
+    return f"to release to others shows them the {lack}, and you may not see that at {customer}"
 
 
 def _gone(message: int, n: int | None) -> MailResult:
@@ -230,8 +261,8 @@ def _refused(message: int, n: int | None, detail: str) -> MailResult:
     return MailResult(id=encode_mail(message, n or 0), result=Result.REFUSED, detail=detail)
 
 
-def denied(row: RowDict, who: Access, verb: str, right: str) -> Draft:
-    """The entry of an act on a message that was refused for want of a right."""
+def denied(row: RowDict, who: Access, verb: str, lack: Right | DataClass) -> Draft:
+    """The entry of an act on a message that was refused for want of a right, or of a class."""
     return Draft(
         "denied",
         customer=row["customer"],
@@ -239,8 +270,12 @@ def denied(row: RowDict, who: Access, verb: str, right: str) -> Draft:
         message=row["id"],
         account=who.account,
         session=who.session,
-        facts={"verb": str(verb), "right": str(right)},
+        facts={"verb": str(verb), **_named(lack)},
     )
+
+
+def _named(lack: Right | DataClass) -> dict[str, str]:
+    return {"right" if isinstance(lack, Right) else "class": lack.value}
 
 
 _PROBLEM = {
@@ -253,13 +288,13 @@ _PROBLEM = {
 }
 
 
-def _nothing_done(answer: ActAnswer, right: Right) -> Refusal:
+def _nothing_done(answer: ActAnswer, lack: Right | DataClass | None) -> Refusal:
     if not answer.results:
         return Refusal("not-found", "no mail of it matches the filter", results=[])
     first = answer.results[0]
     extra = {"by": first.by} if first.by else {}
-    if first.result == Result.REFUSED:
-        extra["right"] = right.value
+    if first.result == Result.REFUSED and lack is not None:
+        extra |= _named(lack)
     if first.status:
         extra["is"] = str(first.status)
     return Refusal(

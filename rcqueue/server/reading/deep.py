@@ -22,6 +22,11 @@ from rcqueue.server.reading.words import base64, decode
 _TEXT_TYPES = ("text/plain", "text/html")
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 _PLAIN_BITS = re.compile(r"[678][ -]?bits?")
+# At the start of a line; the words come first, for which is looked fast.
+_UUENCODED = (
+    re.compile(rb"begin(?<![^\r\n]begin)(?:-base64)? [0-7]{3,4} "),
+    re.compile(rb"=ybegin(?<![^\r\n]=ybegin) "),
+)
 _UUENCODE = ("x-uuencode", "uuencode", "x-uue", "uue")
 
 
@@ -33,6 +38,8 @@ class Deep(Wire):
     truncated: bool = False
     attachments: list[Attachment] = []
     heads: list[str] = []  #: the first bytes of each attachment in hexadecimal, for rules about them; shown to nobody
+    spans: list[tuple[int, int]] = []  #: where each attachment is, with its header; shown to nobody
+    doubts: str | None = None  #: why others may find other attachments; in our words, it quotes nothing
     unread: bool = True  #: there may be attachments beyond those listed
     headers_all: list[tuple[str, str]] = []  #: every field in order, decoded
     degraded: str | None = None  #: what could not be read, part by part, or None: in our words, it quotes nothing
@@ -41,12 +48,15 @@ class Deep(Wire):
 def read_deep(raw: bytes) -> Deep:
     """Read a whole message. Linear in its bytes but for nesting, which is capped; run it in a child all the same."""
     headers, troubles = _headers(raw)
-    leaves, structure = parts(raw)
+    leaves, structure, doubts = parts(raw)
     troubles += structure
+    if _uuencoded(raw):
+        doubts.append("uuencoded text")
 
     texts: list[tuple[Part, str]] = []
     attachments: list[Attachment] = []
     heads: list[str] = []
+    spans: list[tuple[int, int]] = []
     truncated = False
     for part in leaves:
         data, trouble = _content(raw[part.start : part.end], part.encoding)
@@ -54,9 +64,12 @@ def read_deep(raw: bytes) -> Deep:
             digest = sha256(data).hexdigest()
             attachments.append(Attachment(name=part.name, type=part.media_type, size=len(data), sha256=digest))
             heads.append(data[: caps.HEAD].hex())
+            spans.append((part.at, part.end))
         else:
             text, cut_off, undecoded = _text(data, part)
             trouble = trouble or undecoded
+            if _uuencoded(data):
+                doubts.append(f"part {part.number}: uuencoded text")
             truncated = truncated or cut_off
             texts.append((part, text))
         if trouble:
@@ -70,6 +83,8 @@ def read_deep(raw: bytes) -> Deep:
         truncated=truncated or len(text) > caps.TEXT,
         attachments=attachments,
         heads=heads,
+        spans=spans,
+        doubts="; ".join(dict.fromkeys([*structure, *doubts]))[: caps.REASON] or None,
         unread=bool(structure),
         headers_all=headers,
         degraded="; ".join(dict.fromkeys(troubles))[: caps.REASON] or None,
@@ -120,6 +135,11 @@ def _uudecode(data: bytes) -> tuple[bytes, str | None]:
         except Error:
             return b"".join(out), "broken uuencode"
     return b"".join(out), None
+
+
+def _uuencoded(data: bytes) -> bool:
+    """Whether a file may stand in the middle of text, which some programs show as an attachment."""
+    return any(encoded.search(data) for encoded in _UUENCODED)
 
 
 def _text(data: bytes, part: Part) -> tuple[str, bool, str | None]:

@@ -118,7 +118,7 @@ def decide(
     if first is None:
         return decision
     missing = [f"{scanner} ({_missing(result)})" for scanner, result in counted if _missing(result)]
-    return _tagged(decision, missing)
+    return tagged(decision, missing)
 
 
 def _weighed(result: ScanResult, points: Mapping[str, float]) -> ScanResult:
@@ -203,7 +203,7 @@ def _unread(action: Action, why: str) -> _Ground:
     return _Ground(action, VerdictKind.ATTACHMENT, f"the attachments can not all be read: {why}")
 
 
-def _tagged(decision: Decision, missing: Sequence[str]) -> Decision:
+def tagged(decision: Decision, missing: Sequence[str]) -> Decision:
     """The decision with the fields that say it. What comes from outside may neither end a field nor begin one."""
     fields = [("X-Rcq-Verdict", f"{decision.kind}; {decision.reason}")]
     if decision.score is not None:
