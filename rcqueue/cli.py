@@ -54,7 +54,20 @@ def _terminal_options(parser: argparse.ArgumentParser) -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    from rcqueue.commands import acpi, act, importing, mail, people, scans, senders, server, sign_in, watch
+    from rcqueue.commands import (
+        acpi,
+        act,
+        health,
+        importing,
+        mail,
+        people,
+        rules,
+        scans,
+        senders,
+        server,
+        sign_in,
+        watch,
+    )
 
     parser = argparse.ArgumentParser(
         prog="rcqueue",
@@ -67,10 +80,10 @@ def build_parser() -> argparse.ArgumentParser:
     _terminal_options(parser)
     commands = Commands(parser, required=False)
     server.add_demo(commands)
-    for group in (sign_in, mail, watch, act):
+    for group in (sign_in, health, mail, watch, act):
         group.add(commands)
     people.add(commands, server.add_first_admin)
-    for group in (acpi, importing, scans, senders, server):
+    for group in (acpi, importing, scans, senders, rules, server):
         group.add(commands)
     return parser
 

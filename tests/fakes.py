@@ -19,6 +19,7 @@ from rcqueue.client.outcome import sort_key
 from rcqueue.model.access import ROLES
 from rcqueue.model.act import ActAnswer, ActBody, ActProgress, ActRequest, MailResult
 from rcqueue.model.fields import Facts, MailFacts
+from rcqueue.model.health import Health
 from rcqueue.model.ids import encode_mail, encode_message, new_message_id
 from rcqueue.model.journal import Entry, Hello, History, MailChange
 from rcqueue.model.mail import (
@@ -133,6 +134,7 @@ class Store:
         self.messages: dict[str, Message] = {}
         self.journal: list[Entry] = []
         self.now = NOW
+        self.health = Health(now=NOW, server="0.1.0", started=NOW - timedelta(hours=4))
         self._cursors: dict[str, Any] = {}
 
     @property
@@ -145,6 +147,10 @@ class Store:
         self.messages[message.id] = message
         self.change("mail.hold", "system", message, range(len(message.mails)))
         return message
+
+    def tell(self, kind: str) -> None:
+        """An entry that is about no message."""
+        self.journal.append(Entry(seq=self.seq + 1, at=self.now, kind=kind, actor="system"))
 
     def change(self, kind: str, actor: str, message: Message, which: Iterable[int], **to: Any) -> Entry:
         """Sets the attributes `to` on those mails and writes the entry. A status changes the version."""
@@ -271,6 +277,10 @@ class FakeApi:
     async def rows(self, ids: Iterable[str], query: str = "") -> Page:
         self._call("rows", tuple(ids), query)
         return self.store.rows(ids, query, self.name)
+
+    async def health(self) -> Health:
+        self._call("health")
+        return self.store.health.model_copy(update={"now": self.store.now})
 
     async def counts(self, query: str | None = None) -> QueryCounts:
         self._call("counts", query)

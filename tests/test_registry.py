@@ -54,7 +54,6 @@ COMMANDS_BESIDE = {
     ("people", "first-admin"): "the server's host",
     ("profiles",): "sessions",
     ("serve",): "the server's host",
-    ("status",): "the list",
     ("watch",): "the list",
     ("whoami",): "sessions",
 }
@@ -82,7 +81,7 @@ def _commands() -> frozenset[tuple[str, ...]]:
 def route_of(action: Action) -> str:
     """Where an action is to be found, by the rules of the API."""
     where = V1 + {"mail": "/mails", "act": "/acts", "sender": "/senders"}.get(action.object, f"/{action.object}")
-    one = where + ("/{name}" if action.object == "people" else "/{id}")
+    one = where + ("/{name}" if action.object in ("people", "rules") else "/{id}")
     match action.verb:
         case "file" | "test":
             return f"POST {where}" + ("/test" if action.verb == "test" else "")
@@ -93,10 +92,10 @@ def route_of(action: Action) -> str:
         case "allow" | "block":
             return f"POST {where}/{action.verb}"
         case "show":
-            return f"GET {one}"
+            return f"GET {where if action.object == 'health' else one}"
         case "body":
             return f"GET {one}/{Part.TEXT}"
-        case "create":
+        case "create" | "push":
             return f"POST {where}"
         case verb:
             return f"POST {one}/{verb}"

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from pydantic import Field, TypeAdapter, ValidationError
 
 from rcqueue.model.act import ActAnswer, ActBody, ActProgress, ActRequest, Confirm, MailResult, Verb
+from rcqueue.model.health import Health
 from rcqueue.model.journal import Entry, History, Timeline
 from rcqueue.model.mail import (
     Attachments,
@@ -32,6 +33,7 @@ from rcqueue.model.mail import (
     rfc3339,
 )
 from rcqueue.model.policy import PolicyShown, SenderBody, Senders, SettingBody
+from rcqueue.model.rules import RuleFile, RuleFiles
 from rcqueue.model.scan import PolicyTested, Scanned
 
 from .http import ApiProblem, Http, Params, Unreachable, unexpected
@@ -268,6 +270,24 @@ class Api(Http):
 
     async def end_sender(self, id: int, reason: str = "") -> None:
         await self.post(f"{V1}/senders/{id}/end", {"reason": reason})
+
+    # -- the server
+
+    async def health(self) -> Health:
+        return _model(Health, await self.get(V1 + "/health"))
+
+    async def rules(self) -> list[RuleFile]:
+        """The pushes in force."""
+        return _model(RuleFiles, await self.get(V1 + "/rules")).rules
+
+    async def push_rules(self, name: str, content: str, reason: str, scanner: str = "") -> RuleFile:
+        """Answers when it has ended, which may take as long as the scanner takes to reload."""
+        body = {"name": name, "content": content, "reason": reason, "scanner": scanner}
+        return _model(RuleFile, await self.post(V1 + "/rules", body))
+
+    async def roll_back_rules(self, name: str, reason: str, scanner: str = "") -> RuleFile:
+        path = f"{V1}/rules/{quote(name, safe='')}/rollback"
+        return _model(RuleFile, await self.post(path, {"reason": reason, "scanner": scanner}))
 
     async def _judged(self, path: str, raw: bytes, sender: str, recipients: Sequence[str]) -> Any:
         params: Params = {"sender": sender, "rcpt": recipients}

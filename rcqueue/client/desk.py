@@ -6,6 +6,7 @@ No Textual: a screen gives `spawn` (runs a coroutine) and `changed` (something t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
@@ -20,6 +21,7 @@ from .view import View
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from rcqueue.model.health import Alert, Health
     from rcqueue.model.journal import Entry, Presence
     from rcqueue.model.mail import Row, Whoami
 
@@ -81,6 +83,7 @@ class Desk:
         self.spawn, self.changed, self.clock = spawn, changed, clock
         self.query = parse("", me=whoami.name)
         self.counts: QueryCounts | None = None
+        self.alerts: list[Alert] = []  #: of the server, that stand
         self.rates = Rates()
         self.presence: dict[str, Presence] = {}
         self.heard = False  #: the feed has been there
@@ -94,7 +97,7 @@ class Desk:
         self._make_feed = feed
         self._journal = whoami.journal
         self._first: asyncio.Future[int | None] | None = None  # the sequence of the first page
-        self._count_due = True
+        self._count_due = self._alerts_due = True
         view.me = whoami.name
         view.matches = self._matches
 
@@ -169,6 +172,14 @@ class Desk:
             self.pump()
         self.changed()
 
+    async def look_at_health(self) -> Health:
+        """How the server does, now; with it come the alerts. Raises as each call does."""
+        health = await self.api.health()
+        if health.alerts != self.alerts:
+            self.alerts = health.alerts
+            self.changed()
+        return health
+
     # -- the server's answers ---------------------------------------------------------------------------------------
 
     def _matches(self, row: Row) -> bool | None:
@@ -206,6 +217,10 @@ class Desk:
         from .http import ApiProblem, Unreachable
 
         while not self.ended:
+            if self._alerts_due:
+                self._alerts_due = False
+                with contextlib.suppress(ApiProblem, Unreachable):  # the feed says when the server is away
+                    await self.look_at_health()
             if self._count_due:
                 self._count_due = False
                 asked: Query = self.query
@@ -261,13 +276,14 @@ class Desk:
         self.heard = True
         if self.lost_at is not None:
             self.lost_at = None
-            self._count_due = True
+            self._count_due = self._alerts_due = True
 
     def _take(self, entries: list[Entry]) -> None:
         self.view.entries(entries)
         self.rates.count(entries, time.monotonic())
         self._count_due |= bool(entries)
         self.came({entry.message for entry in entries if entry.message})
+        self._alerts_due |= any(entry.kind.startswith("alert.") for entry in entries)
         if any(entry.kind.startswith("people.") for entry in entries):
             self.spawn(self.who_am_i())
         self.pump()

@@ -1,4 +1,4 @@
-"""login, logout, whoami, profiles, status."""
+"""login, logout, whoami, profiles."""
 
 from __future__ import annotations
 
@@ -34,9 +34,6 @@ def add(commands: Commands) -> None:
     profiles = commands.add("profiles", "the profiles, and which of them have a token kept", connects=False)
     json_option(profiles)
     profiles.set_defaults(run=_profiles)
-    status = commands.add("status", "the server, and how many mails it has in each status and of each verdict")
-    json_option(status)
-    status.set_defaults(run=connected(_status))
 
 
 def _login(args: argparse.Namespace) -> int:
@@ -103,18 +100,4 @@ def _profiles(args: argparse.Namespace) -> int:
             out.json(shown)
         else:
             table.row(["*" if default else "", name, profile.user, "kept" if kept else "", profile.server])
-    return DONE
-
-
-async def _status(args: argparse.Namespace, api: Api, out: Out) -> int:
-    me, counts = await api.whoami(), await api.counts()
-    if out.as_json:
-        out.json({"server": me.server, "journal": me.journal, "queue": me.queue, **counts.model_dump(mode="json")})
-        return DONE
-    out.line(f"{api.server}: rcqueue {me.server}, queue {me.queue}, at entry {counts.seq}")
-    table = out.table([Column("MAILS", -10), Column("STATUS OR VERDICT", 20)])
-    for name, mails in (*counts.status.items(), *counts.verdict.items()):
-        table.row([mails, name])
-    if me.warning:
-        out.line("warning: " + me.warning)
     return DONE

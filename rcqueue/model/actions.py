@@ -41,7 +41,7 @@ class Action:
 
 _HELD = ("ONHOLD",)
 _Q = ("queue", "message")
-_LISTS = ("queue", "message", "people", "acts", "audit", "help", "demo")
+_LISTS = ("queue", "message", "people", "acts", "audit", "health", "help", "demo")
 
 ACTIONS: tuple[Action, ...] = (
     # -- acts on mail
@@ -203,6 +203,24 @@ ACTIONS: tuple[Action, ...] = (
         dangerous=True,
         cli="senders end",
     ),
+    Action(
+        "rules.push",
+        "push rule files or signatures to a scanner",
+        contexts=(),
+        right=Right.ADMINISTER,
+        cli="rules push",
+    ),
+    Action("rules.rollback", "take a pushed file back", contexts=(), right=Right.ADMINISTER, cli="rules rollback"),
+    Action("rules.list", "the pushed files in force", contexts=(), right=Right.ADMINISTER, cli="rules list"),
+    # -- the server
+    Action(
+        "health.show",
+        "health: scanners, next hops, ways in, alerts",
+        "H",
+        ("queue",),
+        Right.VIEW,
+        cli="status",
+    ),
     Action("audit.list", "the audit log", None, ("queue",), Right.AUDIT, cli="audit list"),
     # -- the view
     Action("view.down", "next mail, next line", "j,down", _LISTS),
@@ -225,7 +243,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("view.others", "show what matches in any status", "S"),
     Action("view.sort", "sort by the next column", "o"),
     Action("view.jump", "jump to a time or an id", "ctrl+g"),
-    Action("view.back", "back", "escape,q", ("message", "people", "acts", "audit", "help", "demo"), footer="back"),
+    Action(
+        "view.back", "back", "escape,q", ("message", "people", "acts", "audit", "health", "help", "demo"), footer="back"
+    ),
     Action("view.redraw", "draw the screen anew", "ctrl+l", ("app",)),
     Action("view.help", "help: every key that works here", "question_mark", ("app",), footer="help"),
     Action("view.palette", "find any command by its name", "ctrl+p", ("app",), footer="commands"),

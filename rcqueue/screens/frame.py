@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from rcqueue.widgets import keymap
 from rcqueue.widgets.line import Piece
-from rcqueue.widgets.text import age, clock, fit, number
+from rcqueue.widgets.text import age, clock, fit, number, plural
 
 from . import phrases
 
@@ -33,6 +33,8 @@ def status(desk: Desk | None, queue: str, state: str, width: int, now: float) ->
         left.append((f"   {number(desk.counts.status.get('ONHOLD', 0))} held", ""))
         if uncertain := desk.counts.status.get("UNCERTAIN", 0):
             left.append((f"   {number(uncertain)} uncertain", "warn"))
+    if desk.alerts:
+        left.append((f"   {plural(len(desk.alerts), 'alert')}", "warn"))
     came, went = desk.rates.per_minute(now)
     left.append((f"   in {number(came)}/min  out {number(went)}/min", ""))
     roles = sorted({grant.role for grant in me.roles})

@@ -31,6 +31,10 @@ def open(app: RcqueueApp, name: str) -> None:
             from .people import PeopleScreen
 
             app.push_screen(PeopleScreen())
+        case "health.show":
+            from .health import HealthScreen
+
+            app.push_screen(HealthScreen())
         case "audit.list":
             from .audit import AuditScreen
 

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -14,8 +15,10 @@ from fastapi import FastAPI
 from sqlalchemy import Connection, func, select
 
 from rcqueue import __version__
-from rcqueue.server.config import Config
+from rcqueue.model.health import WayIn
+from rcqueue.server.config import Address, Config
 from rcqueue.server.delivery import Delivery
+from rcqueue.server.health import Around, Monitor
 from rcqueue.server.hub import Hub
 from rcqueue.server.identity.sessions import Identity
 from rcqueue.server.intake.amavis import AmavisFolder
@@ -36,6 +39,7 @@ from rcqueue.server.routes import (
     acpi,
     acts,
     feed,
+    health,
     imports,
     login,
     mails,
@@ -44,10 +48,13 @@ from rcqueue.server.routes import (
     policy,
     problem,
     rspamd,
+    rules,
     scans,
     senders,
 )
 from rcqueue.server.routes.deps import Parts
+from rcqueue.server.rules import Pushes
+from rcqueue.server.rules.push import last_rules
 from rcqueue.server.scan.judge import Judge, policy_of
 from rcqueue.server.scan.standing import Rules
 from rcqueue.server.store import tables as t
@@ -66,7 +73,7 @@ def build_app(parts: Parts) -> FastAPI:
     )
     app.state.parts = parts
     problem.install(app)
-    for module in (login, acts, mails, people, imports, rspamd, scans, senders, policy, feed):
+    for module in (login, acts, mails, people, imports, rspamd, scans, senders, policy, rules, health, feed):
         app.include_router(module.router, prefix="/api/v1")
     for module in (acpi, meta):
         app.include_router(module.router)
@@ -130,6 +137,13 @@ class Server:
         self.judge = Judge(config, readers, self.rules)
         stack.push_async_callback(self.judge.close)
         await self.judge.start()
+        pushes = Pushes(self.marshal, self.judge, config)
+        await pushes.start()
+        stack.push_async_callback(pushes.close)
+        ways: list[Callable[[], WayIn]] = []
+        around = Around(__version__, self.judge.health, self.delivery.hops, lambda: [way() for way in ways], last_rules)
+        self.monitor = Monitor(self.marshal, config, around)
+        await self.monitor.start()
         intake = Intake(self.marshal, config, keys=keys)
         stack.push_async_callback(intake.close)
         importer = Importer(intake, config.smtp.size_limit, config.smtp.recipient_limit)
@@ -142,6 +156,8 @@ class Server:
             importer.import_message,
             Exporter(intake, config.smtp.size_limit, config.smtp.recipient_limit),
             self.judge,
+            pushes,
+            self.monitor,
             config.customer_of,
             __version__,
         )
@@ -154,25 +170,32 @@ class Server:
         self.smtp = SmtpIntake(intake, config.smtp, quarantine=amavis.address if amavis is not None else "")
         await self.smtp.start()
         stack.push_async_callback(self.smtp.stop)
+        ways.append(_listener("smtp", self.smtp, config.smtp.listen))
         if config.lmtp is not None:
             lmtp = LmtpIntake(intake, config.smtp, config.lmtp.listen)
             await lmtp.start()
             stack.push_async_callback(lmtp.stop)
+            ways.append(_listener("lmtp", lmtp, config.lmtp.listen))
         if config.milter is not None:
             milter = MilterIntake(intake, self.judge, config.milter, config.smtp.size_limit)
             await milter.start()
             stack.push_async_callback(milter.stop)
+            ways.append(_listener("milter", milter, config.milter.listen))
         if config.filter is not None:
             content_filter = ContentFilter(intake, self.judge, config.filter, config.smtp)
             await content_filter.start()
             stack.push_async_callback(content_filter.stop)
+            ways.append(_listener("filter", content_filter, config.filter.listen))
         if config.postfix is not None:
             helper = PostfixHelper(config.postfix.helper)
             adopted = PostfixHold(intake, helper, config.postfix.poll, config.smtp.size_limit)
             await stack.enter_async_context(self._running(adopted.run(), "postfix-hold"))
+            ways.append(_follower("postfix", adopted, config.postfix.helper))
         if amavis is not None and amavis.folder is not None:
             folder = AmavisFolder(intake, amavis.folder, amavis, config.smtp.size_limit)
             await stack.enter_async_context(self._running(folder.run(), "amavis-folder"))
+            ways.append(_follower("amavis", folder, amavis.folder))
+        await stack.enter_async_context(self._running(self.monitor.run(), "health"))
         await stack.enter_async_context(self._http(build_app(parts)))
 
     def _committed(self, seq: int, kinds: frozenset[str]) -> None:
@@ -233,6 +256,17 @@ class _Embedded(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
         yield
+
+
+def _listener(name: str, way: SmtpIntake | MilterIntake, at: Address) -> Callable[[], WayIn]:
+    def state() -> WayIn:
+        return WayIn(name=name, at=str(at), up=way.listening, reason="" if way.listening else "it does not listen")
+
+    return state
+
+
+def _follower(name: str, way: PostfixHold | AmavisFolder, at: Path) -> Callable[[], WayIn]:
+    return lambda: WayIn(name=name, at=str(at), up=not way.trouble, reason=way.trouble)
 
 
 def _last_at(connection: Connection) -> int:

@@ -349,6 +349,25 @@ class ScannerAt(_Table):
         return self
 
 
+class RulesAt(_Table):
+    """Where rule files, or signatures, that are pushed to a scanner are put, and how it is told of them."""
+
+    folder: Path  #: that the scanner reads; the server writes into it
+    lint: tuple[str, ...] = ()  #: a program and its arguments, "{folder}" and "{file}" replaced; its own if not said
+    reload: tuple[str, ...] = ()  #: a program and its arguments; clamd is told by its own protocol
+    pid_file: Path | None = None  #: of spamd: gets SIGHUP instead
+    updates: Path | None = None  #: of sa-update: the age of SpamAssassin's rules is that of the newest file in it
+    timeout: Microseconds = 60 * SECOND  #: for lint, and for the scanner to know its new rules
+
+
+class Alerts(_Table):
+    """From when on something is an alert."""
+
+    signatures: Microseconds = 48 * 3600 * SECOND  #: older ones, and older rules, are
+    down: Microseconds = 60 * SECOND  #: a scanner, next hop or way in that is down so long is
+    disk: int = Field(default=90, ge=1, le=100)  #: percent of data_dir's disk that may be used
+
+
 class Config(BaseSettings):
     """All of it, checked: by `load`, or by keywords alone."""
 
@@ -371,12 +390,24 @@ class Config(BaseSettings):
     policy: Path | None = None  #: a file of TOML; without one the scanners' own measures hold
     #: Names under which our own mail servers write Authentication-Results; none: whoever says that DMARC fails counts.
     authserv_ids: tuple[Annotated[str, AfterValidator(str.lower)], ...] = ()
+    rules: dict[str, RulesAt] = {}  #: by the scanner's name
+    alerts: Alerts = Alerts()
 
     @model_validator(mode="after")
     def _each_scanner_once(self) -> Config:
         names = [scanner.name for scanner in self.scanner]
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"scanner: name {twice!r} is given twice, once was expected")
+        return self
+
+    @model_validator(mode="after")
+    def _rules_of_scanners(self) -> Config:
+        types = {scanner.name: scanner.type for scanner in self.scanner}
+        for name, rules in self.rules.items():
+            if (type_ := types.get(name)) not in ("spamassassin", "clamav"):
+                raise ValueError(f"rules.{name}: the name of a [[scanner]] was expected, of spamassassin or clamav")
+            if type_ == "spamassassin" and not rules.reload and rules.pid_file is None:
+                raise ValueError(f"rules.{name}: reload or pid_file was expected, or spamd never reads what is pushed")
         return self
 
     @model_validator(mode="after")

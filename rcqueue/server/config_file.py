@@ -52,6 +52,12 @@ def load(file: Path) -> Config:
             for key, path in _files(config)
             if path is not None and not path.is_file()
         ]
+        mistakes += [
+            f"{file}: rules.{name}.{key}: no such folder: {path}"
+            for name, at in config.rules.items()
+            for key, path in (("folder", at.folder), ("updates", at.updates))
+            if path is not None and not path.is_dir()
+        ]
     if mistakes or config is None:
         raise ConfigMistake("\n".join(mistakes))
     return config
@@ -70,7 +76,11 @@ def _resolved(config: Config, folder: Path) -> Config:
     hop = config.next_hop
     at = tuple(one.model_copy(update={"ca": one.ca and folder / one.ca}) for one in hop.at)
     hop = hop.model_copy(update={"ca": hop.ca and folder / hop.ca, "at": at})
-    tables = {"http": http, "smtp": smtp, "next_hop": hop, "scanner": scanner, "policy": policy}
+    rules = {
+        name: to.model_copy(update={k: folder / p for k in ("folder", "pid_file", "updates") if (p := getattr(to, k))})
+        for name, to in config.rules.items()
+    }
+    tables = {"http": http, "smtp": smtp, "next_hop": hop, "scanner": scanner, "policy": policy, "rules": rules}
     return config.model_copy(update={"data_dir": folder / config.data_dir, **tables})
 
 

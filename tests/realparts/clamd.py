@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -41,6 +44,7 @@ class Clamd:
     port: int
     socket: Path
     process: Process
+    db: Path  #: its signatures
 
 
 @contextmanager
@@ -60,9 +64,23 @@ def running() -> Iterator[Clamd]:
         command = ["/usr/sbin/clamd", "-c", configuration]
         clamd = Process(command, path / "out", lambda: talks(port, b"zPING\0", b"PONG"))
         try:
-            yield Clamd(port, path / "socket", clamd)
+            yield Clamd(port, path / "socket", clamd, path / "db")
         finally:
             clamd.kill()
+
+
+def daily(made: datetime) -> bytes:
+    """A daily.cud: an unsigned database that clamd takes for the official one of that time."""
+    signature = b"Rcq.Daily.Test:0:*:" + b"RCQUEUE-TEST-DAILY".hex().encode() + b"\n"
+    head = f"ClamAV-VDB:{made:%d %b %Y %H-%M} +0000:27811:1:90:X:X:rcqueue:{int(made.timestamp())}"
+    info = f"{head}\ndaily.ndb:{len(signature)}:{hashlib.sha256(signature).hexdigest()}\n".encode()
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz", format=tarfile.USTAR_FORMAT) as tar:
+        for name, content in (("COPYING", b"\n"), ("daily.info", info), ("daily.ndb", signature)):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return head.ljust(512).encode() + packed.getvalue()
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,7 @@ add_header all Report _REPORT_
 class Spamd:
     port: int
     process: Process
+    site: Path  #: its rules
 
 
 @contextmanager
@@ -62,7 +63,7 @@ def running(children: int = 2, *, full: bool = True, tell: bool = True) -> Itera
         command: list[str | Path] = ["/usr/sbin/spamd", *options]
         spamd = Process(command, path / "out", lambda: talks(port, b"PING SPAMC/1.5\r\n\r\n", b"SPAMD/"))
         try:
-            yield Spamd(port, spamd)
+            yield Spamd(port, spamd, site)
         finally:
             spamd.kill()
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from rcqueue.app import RcqueueApp, Start
 from rcqueue.model.actions import ACTIONS
+from rcqueue.model.health import Alert
 from rcqueue.model.ids import encode_mail
 from rcqueue.model.mail import Status
 from rcqueue.screens.people import role_at, role_check
@@ -189,7 +190,7 @@ async def test_the_palette_has_nothing_of_textual_s_own() -> None:
 
 async def test_every_action_of_the_registry_does_something() -> None:
     """Each action of each screen has a method there, is an act on mail, or opens something."""
-    from rcqueue.screens import acts, audit, demo, help, message, page, people, queue
+    from rcqueue.screens import acts, audit, demo, health, help, message, page, people, queue
 
     screens: dict[str, type] = {
         "queue": queue.QueueScreen,
@@ -197,17 +198,53 @@ async def test_every_action_of_the_registry_does_something() -> None:
         "people": people.PeopleScreen,
         "acts": acts.ActsScreen,
         "audit": audit.AuditScreen,
+        "health": health.HealthScreen,
         "help": help.HelpScreen,
         "demo": demo.DemoScreen,
     }
     assert issubclass(people.PeopleScreen, page.Page)
-    opened = {"mail.show", "view.unfold", "act.list", "people.list", "audit.list", "view.help", "view.demo"}
+    opened = {
+        "mail.show",
+        "view.unfold",
+        "act.list",
+        "people.list",
+        "audit.list",
+        "health.show",
+        "view.help",
+        "view.demo",
+    }
     opened |= {"view.palette", "view.redraw", "view.theme", "view.quit"}
     acts_on_mail = {a.name for a in ACTIONS if a.object == "mail"}
     for action in ACTIONS:
         for context in action.contexts:
             has = context in screens and hasattr(screens[context], "do_" + action.name.replace(".", "_"))
             assert has or action.name in opened | acts_on_mail, (action.name, context)
+
+
+# -- health
+
+
+async def test_an_alert_is_told_in_the_first_line_until_it_is_over() -> None:
+    async with terminal(queue(), role="operator") as t:
+        assert "alert" not in t.shown[0]
+        t.store.health.alerts = [Alert(name="scanner.clamav", since=t.store.now, text="clamav is down: no answer")]
+        t.store.tell("alert.raise")
+        await t.until(lambda: "1 alert" in t.shown[0], "the alert")
+        await t.press("H")
+        await t.shows("clamav is down: no answer")
+        t.store.health.alerts = []
+        t.store.tell("alert.clear")
+        await t.press("escape")
+        await t.until(lambda: "alert" not in t.shown[0] and "held" in t.shown[0], "no alert")
+
+
+async def test_what_is_too_long_for_a_line_of_health_goes_on_in_the_next() -> None:
+    async with terminal(queue()) as t:
+        words = " ".join(f"word{n}" for n in range(40))
+        t.store.health.alerts = [Alert(name="disk", since=t.store.now, text=words)]
+        await t.press("H")
+        await t.shows("word39")
+        assert all(f"word{n}" in t.text for n in range(40))
 
 
 # -- people

@@ -13,8 +13,10 @@ from textual.pilot import Pilot
 from rcqueue.app import DemoAccount, DemoInfo, RcqueueApp, Start
 from rcqueue.client.feed import Lost, PresenceChanged
 from rcqueue.model.act import ActProgress
+from rcqueue.model.health import Alert, Health, NextHopState, ScannerState, WayIn
 from rcqueue.model.journal import Presence
 from rcqueue.model.mail import Status
+from rcqueue.model.rules import Outcome, RuleFile
 from tests.fakes import NOW, FakeNetwork, Store
 from tests.screens.terminal import Terminal, queue
 
@@ -229,6 +231,78 @@ def test_audit(snap_compare: Compare, size: tuple[int, int]) -> None:
         await t.shows("mail.claim")
 
     look(snap_compare, size, steps)
+
+
+def troubled() -> Health:
+    """A server with something amiss of each kind."""
+    ago = lambda **past: NOW - timedelta(**past)  # noqa: E731
+    up: dict[str, Any] = {"up": True, "since": ago(hours=4)}
+    return Health(
+        now=NOW,
+        server="0.1.0",
+        started=ago(hours=4),
+        lag=0.004,
+        disk_used=0.614,
+        disk_free=84 * 10**9,
+        status={"ONHOLD": 12408, "RELEASING": 41, "UNCERTAIN": 2, "RELEASED": 90_000},
+        oldest=ago(days=6, hours=4),
+        scanners=[
+            ScannerState(name="spamd1", version="4.0.1", signatures_at=ago(hours=26), age=93_600, **up),
+            ScannerState(
+                name="clamav", version="1.4.6/27811", signatures_at=ago(hours=75), age=270_000, old=True, **up
+            ),
+            ScannerState(name="sophos", up=False, since=ago(minutes=3), error="no answer within 30 s"),
+        ],
+        next_hops=[
+            NextHopState(at="mx1.acme.example:25", up=True, code=250, last=ago(seconds=2), waiting=39),
+            NextHopState(
+                at="mx2.acme.example:25",
+                up=False,
+                code=451,
+                last=ago(seconds=20),
+                next=NOW + timedelta(seconds=40),
+                waiting=2,
+            ),
+        ],
+        ways_in=[
+            WayIn(name="smtp", at="127.0.0.1:10025", up=True),
+            WayIn(name="milter", at="127.0.0.1:10028", up=True),
+            WayIn(name="postfix", at="/run/rcqueue-postfix.sock", up=False, reason="the helper is not there"),
+        ],
+        rules=RuleFile(
+            seq=9,
+            kind="push",
+            scanner="spamd1",
+            name="november.cf",
+            sha256="00",
+            size=400,
+            by="anna",
+            at=ago(hours=3),
+            outcome=Outcome.ROLLED_BACK,
+        ),
+        alerts=[
+            Alert(
+                name="signatures.clamav",
+                since=ago(hours=27),
+                text="the signatures or rules of clamav are older than 48 h: made 2026-03-11 00:00 UTC",
+            ),
+            Alert(name="scanner.sophos", since=ago(minutes=2), text="sophos is down: no answer within 30 s"),
+        ],
+    )
+
+
+@SIZES
+def test_health(snap_compare: Compare, size: tuple[int, int]) -> None:
+    store = busy()
+    store.health = troubled()
+    look(snap_compare, size, keys("H", shows="not there"), store)
+
+
+@SIZES
+def test_queue_alerts(snap_compare: Compare, size: tuple[int, int]) -> None:
+    store = busy()
+    store.health = troubled()
+    look(snap_compare, size, keys("j", shows="2 alerts"), store)
 
 
 @SIZES

@@ -137,7 +137,7 @@ class Guest:
                 await self._ask("GET /mails/{id}/{part}", id, part, of=part)
 
     async def _lists(self) -> None:
-        for path in ("/openapi.json", "/healthz", "/metrics", "/whoami", "/people", "/audit"):
+        for path in ("/openapi.json", "/healthz", "/metrics", "/whoami", "/people", "/audit", "/health", "/rules"):
             await self._ask(f"GET {path}")
         await self._ask("GET /audit", params={"message": self.ids[0], "account": self.name})
         for sort in (way + name for name in SORTS for way in ("", "-")):
@@ -193,6 +193,9 @@ class Guest:
         posted = {"X-Rspamd-From": "a@b.example", "X-Rspamd-Rcpt": '["x@example.org"]', "X-Rspamd-Action": "reject"}
         await self._ask("POST /rspamd", headers=posted, content=b"Subject: posted\r\n\r\nx\r\n")
         await self._ask("POST /people", json={"name": "eve", "password": PASSWORD, "roles": [_PEOPLE["grant"]]})
+        pushed = {"name": "own.cf", "content": "score A 1\n", "reason": "because"}
+        await self._ask("POST /rules", json=pushed)
+        await self._ask("POST /rules/{name}/rollback", "own.cf", json={"reason": "because"})
         for verb, body in _PEOPLE.items():
             await self._ask(f"POST /people/{{name}}/{verb}", self.name, json=body)
 
@@ -246,6 +249,8 @@ class Guest:
             **{f"people.{what}": {"name": self.name, **more} for what, more in _PEOPLE.items()},
             "people.create": {"name": "eve", "password": PASSWORD, "role": "operator", "customer": "all"},
             "act.stop": {"id": "none"},
+            "rules.push": {"name": "own.cf", "content": "score A 1\n", "reason": "because"},
+            "rules.rollback": {"name": "own.cf", "reason": "because"},
             "scan.file": {"raw": "Subject: in\r\n\r\nx\r\n"},
             "policy.set": {"key": "score.spamassassin.hold", "value": 7, "reason": "because"},
             **{f"sender.{kind}": _SENDER for kind in ("allow", "block")},
@@ -356,8 +361,11 @@ def _home(folder: Path) -> dict[str, str]:
     return {name: str(home) for name, home in homes.items()}
 
 
+_GROUPS = ("people", "audit", "config", "policy", "rules", "senders")
+
+
 def _named(words: Sequence[str]) -> tuple[str, ...]:
-    return tuple(words[:2]) if words[0] in ("people", "audit", "config", "policy", "senders") else tuple(words[:1])
+    return tuple(words[:2]) if words[0] in _GROUPS else tuple(words[:1])
 
 
 def _commands(ids: Sequence[str], folder: Path) -> list[tuple[str, ...]]:
@@ -373,6 +381,9 @@ def _commands(ids: Sequence[str], folder: Path) -> list[tuple[str, ...]]:
     said = ("ada@sender.example", "--recipient", "x@example.org", "--for", "7d")
     found += [("senders", "allow", *said), ("senders", "block", *said), ("senders", "list", "--all", "--json")]
     found += [("senders", "list"), ("senders", "end", "1")]
+    (folder / "own.cf").write_text("score A 1\n")
+    found += [("rules", "list"), ("rules", "push", str(folder / "own.cf"), "--reason", "because")]
+    found += [("rules", "rollback", "own.cf", "--reason", "because"), ("status", "--json"), ("status", "--check")]
     for id in ids:
         found += [("show", id, "--part", part) for part in Part]
     found += [("show", ids[0], "--part", part, "--json") for part in Part]

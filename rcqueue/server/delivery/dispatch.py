@@ -16,7 +16,8 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from rcqueue.model.act import ReleaseAs
-from rcqueue.model.mail import Receipt
+from rcqueue.model.health import NextHopState
+from rcqueue.model.mail import Receipt, from_us
 from rcqueue.server import passes
 from rcqueue.server.amavis import file_of
 from rcqueue.server.config import SECOND, Address, Config
@@ -96,6 +97,10 @@ class Delivery:
             session.cancel()
         await asyncio.gather(*self._sessions, return_exceptions=True)
         await self._ways.close()
+
+    def hops(self) -> list[NextHopState]:
+        """The next hops that were asked since the start, as they answered last."""
+        return [lane.state for lane in self._lanes.values() if lane.state.last is not None]
 
     # -- what is due
 
@@ -199,6 +204,7 @@ class Delivery:
             answer = lane.down
         else:
             answer = await self._hand_over(session, load, load.parcel, begun)
+            lane.heard(answer, self._marshal.clock.now())
             if answer.unreachable:
                 lane.down, lane.down_until = answer, self._marshal.clock.now() + DOWN
         await self._end(str(lane.hop), begun, answer, load)
@@ -268,7 +274,16 @@ class _Lane:
     sessions: int = 0
     down: Answer = field(default_factory=lambda: Answer(Outcome.RETRY, 0, ""))
     down_until: int = 0
+    state: NextHopState = field(init=False)
     _turn: deque[tuple[str, deque[MailKey]]] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        self.state = NextHopState(at=str(self.hop))
+
+    def heard(self, answer: Answer, now: int) -> None:
+        """It answered, or did not. A mail that it refuses for good says nothing of how it does."""
+        up = answer.outcome not in (Outcome.RETRY, Outcome.UNCERTAIN)
+        self.state = NextHopState(at=self.state.at, up=up, code=answer.code, last=from_us(now))
 
     @property
     def waiting(self) -> int:

@@ -58,6 +58,10 @@ class SmtpIntake:
         assert self._server is not None
         return int(self._server.sockets[0].getsockname()[1])
 
+    @property
+    def listening(self) -> bool:
+        return self._server is not None and self._server.is_serving()
+
     async def stop(self, grace: float = GRACE) -> None:
         """Takes no new transaction; those under way end, or are cut off after `grace` seconds."""
         if self._server is None:

@@ -23,10 +23,9 @@ from rcqueue.model.query import QueryError, QueryForbidden
 from rcqueue.server.identity.sessions import check_name
 from rcqueue.server.marshal import Refusal
 
-from . import acpi_rules, acts, people, scans
-from .acpi_arguments import Command
+from . import acpi_rules, acpi_server, acts, people, scans
+from .acpi_arguments import Command, nothing_else, take
 from .acpi_arguments import said as _said
-from .acpi_arguments import take as _take
 from .acpi_arguments import time as _time
 from .acpi_mails import FIELDS, Selection, select_mails, show_mails
 from .deps import Asker, Viewer
@@ -227,15 +226,14 @@ async def _command(asker: Viewer, asked: dict[str, Any]) -> Lines:
         return
     arguments = dict(asked)
     answer = await COMMANDS[name](asker, arguments)
-    if arguments:
-        raise ValueError(f"unknown key {next(iter(arguments))!r} for {name}")
+    nothing_else(arguments, name)
     for one in answer if isinstance(answer, list) else [answer]:
         yield one if isinstance(answer, list) else {"code": "OK", **one}
 
 
 def _act(verb: Verb) -> Command:
     async def run(asker: Viewer, arguments: dict[str, Any]) -> Any:
-        ids = _take(arguments, "id", object)
+        ids = take(arguments, "id", object)
         fields: dict[str, Any] = {}
         for key, name, kind in (
             ("asOf", "as_of", int),
@@ -247,11 +245,10 @@ def _act(verb: Verb) -> Command:
             ("filter", "query", str),
         ):
             if key in arguments:
-                fields[name] = _take(arguments, key, kind)
+                fields[name] = take(arguments, key, kind)
         if "expiry" in arguments:
             fields["expiry"] = _time(arguments.pop("expiry"))
-        if arguments:
-            raise ValueError(f"unknown key {next(iter(arguments))!r} for mail.{verb}")
+        nothing_else(arguments, f"mail.{verb}")
         try:
             body = ActBody(**fields)
         except ValidationError as error:
@@ -267,7 +264,7 @@ def _act(verb: Verb) -> Command:
 
 
 async def _show(asker: Viewer, arguments: dict[str, Any]) -> Any:
-    id, part = _take(arguments, "id", str), _take(arguments, "part", str, "summary")
+    id, part = take(arguments, "id", str), take(arguments, "part", str, "summary")
     if part not in tuple(Part):
         raise ValueError(f"part: {part!r}; one of {', '.join(Part)} was expected")
     if part == Part.SUMMARY:
@@ -279,7 +276,7 @@ async def _show(asker: Viewer, arguments: dict[str, Any]) -> Any:
 
 
 async def _body(asker: Viewer, arguments: dict[str, Any]) -> Any:
-    text = await part_of(asker, _take(arguments, "id", str), Part.TEXT)
+    text = await part_of(asker, take(arguments, "id", str), Part.TEXT)
     return text.model_dump(mode="json", exclude_none=True)
 
 
@@ -288,7 +285,7 @@ async def _acts(asker: Viewer, arguments: dict[str, Any]) -> Any:
 
 
 async def _stop(asker: Viewer, arguments: dict[str, Any]) -> Any:
-    return await acts.stop_act(asker, _take(arguments, "id", str), keyed=False)
+    return await acts.stop_act(asker, take(arguments, "id", str), keyed=False)
 
 
 async def _people(asker: Viewer, arguments: dict[str, Any]) -> Any:
@@ -296,28 +293,28 @@ async def _people(asker: Viewer, arguments: dict[str, Any]) -> Any:
 
 
 async def _create(asker: Viewer, arguments: dict[str, Any]) -> Any:
-    name, secret = _take(arguments, "name", str), _take(arguments, "password", str)
-    grant = Grant(_take(arguments, "role", str), _take(arguments, "customer", str))
+    name, secret = take(arguments, "name", str), take(arguments, "password", str)
+    grant = Grant(take(arguments, "role", str), take(arguments, "customer", str))
     check_name(name)
     return await people.change(asker, "create", name, (grant,), password=secret, keyed=False)
 
 
 def _person(what: str) -> Command:
     async def run(asker: Viewer, arguments: dict[str, Any]) -> Any:
-        name = _take(arguments, "name", str)
+        name = take(arguments, "name", str)
         grants: tuple[Grant, ...] = ()
         if what in ("grant", "revoke"):
-            grants = (Grant(_take(arguments, "role", str), _take(arguments, "customer", str)),)
-        lock = _take(arguments, "lock", str, "bodies") if what in ("lock", "unlock") else ""
-        secret = _take(arguments, "password", str) if what == "password" else None
+            grants = (Grant(take(arguments, "role", str), take(arguments, "customer", str)),)
+        lock = take(arguments, "lock", str, "bodies") if what in ("lock", "unlock") else ""
+        secret = take(arguments, "password", str) if what == "password" else None
         return await people.change(asker, what, name, grants, lock, secret, keyed=False)
 
     return run
 
 
 async def _audit(asker: Viewer, arguments: dict[str, Any]) -> Any:
-    since, limit = _take(arguments, "since", int, 0), _take(arguments, "limit", int, 200)
-    account, message = _take(arguments, "account", str, None), _take(arguments, "message", str, None)
+    since, limit = take(arguments, "since", int, 0), take(arguments, "limit", int, 200)
+    account, message = take(arguments, "account", str, None), take(arguments, "message", str, None)
     if not 1 <= limit <= 1000:
         raise ValueError("limit: 1 to 1000 was expected")
     found = await asker.read(people.audit_of, since, limit, account, message)
@@ -328,8 +325,8 @@ def _scanned(ask: Callable[[Viewer, bytes, str, list[str]], Awaitable[dict[str, 
     """`raw` is the message, one character a byte (Latin-1), as mail.show gives it."""
 
     async def run(asker: Viewer, arguments: dict[str, Any]) -> Any:
-        text, sender = _take(arguments, "raw", str), _take(arguments, "sender", str, "")
-        recipients = _take(arguments, "rcpt", list, [])
+        text, sender = take(arguments, "raw", str), take(arguments, "sender", str, "")
+        recipients = take(arguments, "rcpt", list, [])
         if len(recipients) > 100 or not all(isinstance(to, str) for to in recipients):
             raise ValueError("rcpt: a list of at most 100 addresses was expected")
         try:
@@ -360,6 +357,7 @@ COMMANDS: dict[str, Command] = {
         for what in ("lock", "unlock", "grant", "revoke", "enable", "disable", "password")
     },
     "audit.list": _audit,
+    **acpi_server.COMMANDS,
     "scan.file": _scanned(scans.scan),
     "policy.test": _scanned(scans.judge),
     **acpi_rules.COMMANDS,

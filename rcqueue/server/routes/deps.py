@@ -11,9 +11,11 @@ from sqlalchemy import Connection
 from starlette.requests import HTTPConnection
 
 from rcqueue.model.access import Access
+from rcqueue.server.health import Monitor
 from rcqueue.server.identity.sessions import Identity
 from rcqueue.server.marshal import Idempotency, Marshal, Refusal
 from rcqueue.server.reading.children import Readers
+from rcqueue.server.rules import Pushes
 from rcqueue.server.scan.judge import Judge
 
 if TYPE_CHECKING:  # the hub is handed to the routes: they are of one floor, and do not import each other
@@ -34,6 +36,8 @@ class Parts:
     importer: Any  # intake.files.Importer; routes and intake do not import each other
     exporter: Any  # intake.exporter.Exporter
     judge: Judge
+    pushes: Pushes
+    health: Monitor
     customer_of: Callable[[str], str]  # of a recipient
     version: str
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from sqlalchemy import Connection, func, select
@@ -43,4 +45,24 @@ async def metrics(request: Request) -> Response:
         ("rcqueue_writer_waiting", "Operations that wait for the writer", parts.marshal.writer.waiting),
     ):
         Gauge(name, help_text, registry=registry).set(value)
+    health = await parts.health.look()
+    gauges: tuple[tuple[str, str, str, Mapping[str, float | None]], ...] = (
+        ("rcqueue_scanner_up", "Whether a scanner answers", "scanner", {s.name: s.up for s in health.scanners}),
+        (
+            "rcqueue_signatures_age_seconds",
+            "Age of a scanner's signatures or rules",
+            "scanner",
+            {s.name: s.age for s in health.scanners},
+        ),
+        ("rcqueue_next_hop_up", "Whether a next hop takes mail", "next_hop", {h.at: h.up for h in health.next_hops}),
+        ("rcqueue_way_in_up", "Whether mail comes in this way", "way", {w.name: w.up for w in health.ways_in}),
+    )
+    for name, help_text, label, values in gauges:
+        gauge = Gauge(name, help_text, [label], registry=registry)
+        for of, number in values.items():
+            if number is not None:
+                gauge.labels(of).set(number)
+    Gauge("rcqueue_disk_used_ratio", "How full the disk of data_dir is", registry=registry).set(health.disk_used)
+    Gauge("rcqueue_writer_lag_seconds", "What the last write waited", registry=registry).set(health.lag)
+    Gauge("rcqueue_alerts", "Alerts that stand", registry=registry).set(len(health.alerts))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

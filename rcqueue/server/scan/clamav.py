@@ -45,7 +45,17 @@ class ClamAV(Adapter):
             raise ValueError
         self.version = f"{match[1]}/{match[2]}" if match[2] else match[1]
         if match[3]:
-            self._health.signatures_at = datetime.strptime(match[3], "%a %b %d %H:%M:%S %Y").replace(tzinfo=UTC)
+            # By clamd's own clock on the wall, which names no zone: taken for ours.
+            self._health.signatures_at = datetime.strptime(match[3], "%a %b %d %H:%M:%S %Y").astimezone(UTC)
+
+    async def reload(self) -> str | None:
+        """Asks it to read its signatures anew; why it does not, or None. It goes on with the old ones meanwhile."""
+
+        async def ask() -> None:
+            if await self._use(lambda c: c.ask([b"zRELOAD\0"], lambda: _answer(c))) != b"RELOADING":
+                raise ValueError
+
+        return (await self._guarded(ask(), marks=False))[1]
 
 
 async def _answer(connection: Connection) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -60,6 +61,7 @@ class Stopped(Exception):
 class _Waiting:
     operation: Operation
     future: Future[Any]
+    since: float = field(default_factory=time.monotonic)
 
 
 class Writer:
@@ -71,6 +73,7 @@ class Writer:
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._accepting = threading.Lock()
         self._open = True
+        self.lag = 0.0  #: seconds that the first of the last batch waited until it was durable
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         with database.write_engine.begin() as connection:
             row = connection.execute(select(t.head)).one_or_none()
@@ -137,6 +140,7 @@ class Writer:
                 return
             log.exception("an operation could not be written: %s", type(batch[0].operation).__name__)
             answers = [error]
+        self.lag = time.monotonic() - batch[0].since
         for waiting, answer in zip(batch, answers, strict=True):
             if isinstance(answer, Exception):
                 waiting.future.set_exception(answer)

@@ -1,0 +1,94 @@
+"""Health in calm lines, for the screen and for `rcqueue status`: what is amiss first, ages instead of times. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.cells import cell_len
+
+from .text import age, fit, number, plural
+
+if TYPE_CHECKING:
+    from rcqueue.model.health import Health, NextHopState, ScannerState, WayIn
+
+
+class Said(NamedTuple):
+    label: str  #: "" where it is that of the line above
+    what: str  #: as wide in each line of its label
+    text: str
+    style: str = ""
+
+
+def lines(health: Health) -> list[Said]:
+    """Each thing in a line of its own."""
+    return [line for group in _groups(health) for line in _labelled(*group)]
+
+
+_Line = tuple[str, str, str]  # what, text, style
+
+
+def _labelled(label: str, found: Sequence[_Line]) -> Iterator[Said]:
+    width = max((cell_len(what) for what, _, _ in found), default=0)
+    for n, (what, text, style) in enumerate(found):
+        yield Said("" if n else label, fit(what, width) + "  " if width else "", text, style)
+
+
+def _groups(health: Health) -> Iterator[tuple[str, list[_Line]]]:
+    now = health.now
+    yield "alerts", [(_ago(now, alert.since), alert.text, "warn") for alert in health.alerts] or [("", "none", "")]
+    mails = {status: f"{number(n)} {words}" for status, words in _MAILS if (n := health.status.get(status))}
+    if health.oldest is not None and "ONHOLD" in mails:
+        mails["ONHOLD"] += f", the oldest {_ago(now, health.oldest)}"
+    yield "mails", [("", "   ".join(mails.values()) or "none under way", "")]
+    up = f"rcqueue {health.server}, up {_ago(now, health.started)}"
+    disk = f"disk {health.disk_used * 100:.0f} % used, {_big(health.disk_free)} free"
+    lag = f"writer lag {health.lag * 1000:.0f} ms, {number(health.waiting)} waiting"
+    yield "server", [("", up, ""), ("", disk, ""), ("", lag, "")]
+    yield "scanners", [_scanner(one, now) for one in health.scanners] or [("", "none", "dim")]
+    yield "next hops", [_hop(one, now) for one in health.next_hops]
+    yield "ways in", [_way(one) for one in health.ways_in]
+    if (rules := health.rules) is not None:
+        text = f"{rules.kind} of {rules.name} by {rules.by}: {rules.outcome}, {_ago(now, rules.at)} ago"
+        yield "rules", [(rules.scanner, text, "bad" if rules.outcome == "failed" else "")]
+
+
+_MAILS = (("ONHOLD", "held"), ("RELEASING", "releasing"), ("UNCERTAIN", "uncertain"))
+
+
+def _scanner(one: ScannerState, now: datetime) -> _Line:
+    since = "" if one.since is None else f" {_ago(now, one.since)}"
+    if one.up is None:
+        return one.name, "not asked yet", "dim"
+    if not one.up:
+        return one.name, f"down{since}: {one.error}", "bad"
+    version = f"   {one.version}" if one.version else ""
+    made = "" if one.age is None else f"   signatures or rules {age(one.age)} old"
+    return one.name, f"up{since}{made}{', too old' if one.old else ''}{version}", "warn" if one.old else ""
+
+
+def _hop(one: NextHopState, now: datetime) -> _Line:
+    mails = f"   {plural(one.waiting, 'mail')} waiting" if one.waiting else ""
+    if one.next is not None and one.next > now:
+        mails += f", next try in {age((one.next - now).total_seconds())}"
+    if one.last is None or one.up is None:
+        return one.at, f"not asked since the start{mails}", "dim"
+    said = f"{one.code} " if one.code else ""
+    if one.up:
+        return one.at, f"up   {said}{_ago(now, one.last)} ago{mails}", ""
+    what = f"refuses: {said}" if one.code else "can't be reached: "
+    return one.at, f"{what}{_ago(now, one.last)} ago{mails}", "bad"
+
+
+def _way(one: WayIn) -> _Line:
+    return one.name, f"up   {one.at}" if one.up else f"down   {one.at}: {one.reason}", "" if one.up else "bad"
+
+
+def _ago(now: datetime, then: datetime) -> str:
+    return age((now - then).total_seconds())
+
+
+def _big(octets: int) -> str:
+    """`640 MB`, `12 GB`."""
+    return f"{octets / 1e9:,.0f} GB" if octets >= 10**10 else f"{octets / 1e6:,.0f} MB"
