@@ -26,6 +26,7 @@ at once, each on its own. With --filter all that match are acted on, if they are
 goes on with it when this command is gone (`rcqueue acts`).
 """
 
+_WEIGHED = "rescan"  #: of many it is said first what would become of them
 _RESULTS = (Column("ID", 16), Column("RESULT", 8), Column("STATUS", 9), Column("", 0))
 
 
@@ -44,7 +45,9 @@ def _add_verb(commands: Commands, action: Action) -> None:
     verb = commands.add(action.cli or action.verb, action.help, more=FILTER_HELP + _MORE)
     verb.add_argument("ids", metavar="ID", nargs="*", help="mails or messages; - reads ids from standard input")
     verb.add_argument("--filter", metavar="FILTER", help="all mails that match, instead of ids")
-    verb.add_argument("--expect", metavar="N", type=number(0), help="how many mails must match; else nothing is done")
+    must = "how many must pass now: they are released; without it is only said" if action.verb == _WEIGHED else ""
+    must = must or "how many mails must match; else nothing is done"
+    verb.add_argument("--expect", metavar="N", type=number(0), help=must)
     verb.add_argument("--reason", default="", required=action.name == "mail.takeover", help="why; it goes on record")
     verb.add_argument("--as-of", metavar="SEQ", type=number(0), help="refuse mails that changed after this entry")
     if action.name not in ("mail.claim", "mail.note"):
@@ -89,8 +92,24 @@ def _settle_options(verb: argparse.ArgumentParser) -> None:
     )
 
 
+def _sender_options(verb: argparse.ArgumentParser) -> None:
+    option, what = ("--allow-sender", "let through") if verb.prog.endswith("release") else ("--block-sender", "stop")
+    help = f"{what} its sender from now on, for so long, as 30d"
+    verb.add_argument(option, dest="sender_days", metavar="TIME", type=_days, help=help)
+    verb.add_argument("--for-all", action="store_true", help="for all of the customer's mail, not this recipient alone")
+
+
+def _days(text: str) -> int:
+    days = seconds(text) // 86400
+    if not 1 <= days <= 366:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 1d to 366d")
+    return days
+
+
 _OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "mail.claim": _claim_options,
+    "mail.release": _sender_options,
+    "mail.delete": _sender_options,
     "mail.extend": _extend_options,
     "mail.restore": _restore_options,
     "mail.note": _note_options,
@@ -101,12 +120,14 @@ _OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
 def _run_verb(args: argparse.Namespace) -> int:
     if bool(args.ids) == (args.filter is not None):
         raise Failure(USAGE, f"{args.verb}: give ids, or --filter FILTER --expect N")
-    if (args.filter is None) != (args.expect is None):
+    if (args.filter is None) != (args.expect is None) and (args.verb != _WEIGHED or args.filter is None):
         raise Failure(USAGE, f"{args.verb}: --filter and --expect N go together: the number that must match")
     if args.filter is not None:
         for option in ("fence", "by"):
             if getattr(args, option, None) is not None:
                 raise Failure(USAGE, f"{args.verb}: --{option} goes with ids, not with --filter")
+    if getattr(args, "for_all", False) and args.sender_days is None:
+        raise Failure(USAGE, f"{args.verb}: --for-all says whom a sender is let through or stopped for: say that too")
     if args.verb == "note" and args.note is None:
         if args.ids == ["-"]:
             raise Failure(USAGE, "note: standard input can't be both the ids and the note: give --text")
@@ -126,6 +147,8 @@ def _fields(args: argparse.Namespace, **more: Any) -> dict[str, Any]:
     """What the act says, as members of ActBody and ActRequest; those not given are left out."""
     names = ("reason", "as_of", "fence", "for_seconds", "expiry", "note", "settle")
     given = {name: getattr(args, name, None) for name in names} | more
+    if (days := getattr(args, "sender_days", None)) is not None:
+        given["sender"] = {"scope": "customer" if args.for_all else "recipient", "days": days}
     return {name: value for name, value in given.items() if value not in (None, "")}
 
 
@@ -178,7 +201,16 @@ async def _many(args: argparse.Namespace, api: Api, out: Out) -> int:
     from rcqueue.model.act import ActRequest
 
     stored = await api.store_act(ActRequest(verb=args.verb, query=args.filter, **_fields(args)))
-    if stored.count != args.expect:
+    if args.verb == _WEIGHED:
+        stored = await _weigh(api, stored, out)
+        if args.expect is None:
+            out.json(stored) if out.as_json else out.line(_would(stored))
+        if stored.would.get("pass", 0) != args.expect:
+            await api.stop_act(stored.id)
+            if args.expect is None:
+                return DONE
+            raise Failure(FAILED, f"{_would(stored)}, not {args.expect}: nothing done")
+    elif stored.count != args.expect:
         raise Failure(FAILED, f"{stored.count} mails match, not {args.expect}: nothing done")
     act = await api.confirm_act(stored.id, args.expect)
     try:
@@ -193,15 +225,37 @@ async def _many(args: argparse.Namespace, api: Api, out: Out) -> int:
     return worst([*statuses, DONE if act.state == "done" else FAILED])
 
 
+async def _weigh(api: Api, act: ActProgress, out: Out) -> ActProgress:
+    """Waits until all of it is scanned. Who goes away meanwhile has released nothing, and leaves the scanners alone."""
+    try:
+        return await _until(api, act, out, ("weighing",), lambda act: sum(act.would.values()))
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        await api.stop_act(act.id)
+        raise
+
+
+def _would(act: ActProgress) -> str:
+    """`812 of 3,140 would pass now`, and what the others would."""
+    others = ", ".join(f"{mails:,} {word}" for word, mails in sorted(act.would.items()) if word != "pass" and mails)
+    return f"{act.would.get('pass', 0):,} of {act.count:,} would pass now" + (f" ({others})" if others else "")
+
+
 async def _finish(api: Api, act: ActProgress, out: Out) -> ActProgress:
+    return await _until(api, act, out, ("stored", "running"), lambda act: act.tried)
+
+
+async def _until(
+    api: Api, act: ActProgress, out: Out, states: tuple[str, ...], far: Callable[[ActProgress], int]
+) -> ActProgress:
+    """The act when it is in none of `states` any more; meanwhile it is shown how far it is."""
     pause = 0.1
     shown = sys.stderr.isatty() and not out.as_json
-    while act.state in ("stored", "running"):
+    while act.state in states:
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, 2)
         act = await api.act_progress(act.id)
         if shown:
-            sys.stderr.write(f"\r{act.tried}/{act.count} ")
+            sys.stderr.write(f"\r{far(act)}/{act.count} ")
             sys.stderr.flush()
     if shown:
         sys.stderr.write("\r")
@@ -255,7 +309,7 @@ def _progress(act: ActProgress) -> str:
 
 def _put(table: Table, results: Iterable[MailResult]) -> None:
     for one in results:
-        why = one.detail or (f"{one.by} holds it" if one.by else "")
+        why = one.detail or (f"{one.by} holds it" if one.by else "") or (f"would {one.would}" if one.would else "")
         table.row([one.id, one.result, one.status, why])
 
 

@@ -26,7 +26,7 @@ _OF_PROBLEM = {
     "unavailable": UNREACHABLE,
 }
 
-_OF_RESULT = {"done": DONE, "claimed": REFUSED, "refused": REFUSED, "lost": REFUSED, "gone": NOT_FOUND}
+_OF_RESULT = {"done": DONE, "held": DONE, "claimed": REFUSED, "refused": REFUSED, "lost": REFUSED, "gone": NOT_FOUND}
 
 
 class Failure(Exception):

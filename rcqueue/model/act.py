@@ -23,6 +23,7 @@ class Verb(StrEnum):
     EXTEND = "extend"
     NOTE = "note"
     SETTLE = "settle"
+    RESCAN = "rescan"
 
 
 class SettleAs(StrEnum):
@@ -64,6 +65,7 @@ class SenderWish(Wire):
 
 class Result(StrEnum):
     DONE = "done"
+    HELD = "held"  #: rescan of many: it has its new verdict, and stays on hold
     CHANGED = "changed"  #: it changed after `as_of`
     CLAIMED = "claimed"  #: somebody else holds it
     REFUSED = "refused"  #: rights
@@ -101,6 +103,7 @@ class MailResult(Wire):
     version: int | None = None
     by: str = ""  #: who holds it, for `claimed`
     detail: str = ""
+    would: str = ""  #: rescan: what the policy would do with it: pass, tag, defer, hold, reject
 
 
 class ActAnswer(Wire):
@@ -123,6 +126,7 @@ class ActRequest(Manner):
 
 
 class ActState(StrEnum):
+    WEIGHING = "weighing"  #: rescan: its messages are being scanned, nothing is done yet
     STORED = "stored"
     RUNNING = "running"
     STOPPED = "stopped"
@@ -139,6 +143,7 @@ class ActProgress(Wire):
     done: int = 0
     tried: int = 0
     results: dict[str, int] = {}  #: how many mails by result
+    would: dict[str, int] = {}  #: rescan: how many mails the policy would pass, hold ..., of those weighed so far
     sample: list[str] = []  #: some subjects and addresses, by right
     who: str = ""
     created: Time
@@ -146,7 +151,7 @@ class ActProgress(Wire):
 
 
 class Confirm(Wire):
-    expect: int
+    expect: int  #: its count; of a rescan how many of it would pass
 
 
 class Problem(Wire):

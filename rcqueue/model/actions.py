@@ -105,6 +105,17 @@ ACTIONS: tuple[Action, ...] = (
         "settle",
         True,
     ),
+    Action(
+        "mail.rescan",
+        "scan it again, by the rules of now; many: first how many would pass",
+        None,
+        _Q,
+        Right.RELEASE,
+        True,
+        _HELD,
+        None,
+        True,
+    ),
     # -- what the server is asked to show
     Action("mail.list", "filter the queue", "slash", ("queue",), Right.VIEW, footer="filter", cli="list"),
     Action("mail.show", "open the mail", "enter", ("queue",), Right.VIEW, footer="open", cli="show"),

@@ -230,13 +230,27 @@ class Acting:
         if act.count == 0:
             self.app.flash(f"no mail {of} can be acted on by {action.verb}: nothing done", "warn")
             return
+        if (act := await self._weighed(act)) is None:
+            return
+        count = phrases.meant(act)
         if action.dangerous:
-            question = Ask(phrases.confirm(action.verb, act, of), exactly(str(act.count)))
+            question = Ask(phrases.confirm(action.verb, act, of), exactly(str(count)))
             if await self.app.push_screen_wait(question) is None:
                 self.app.flash("nothing done")
                 return
-        if (act := await self.app.call(self.desk.api.confirm_act(act.id, act.count))) is not None:
+        if (act := await self.app.call(self.desk.api.confirm_act(act.id, count))) is not None:
             await self._follow(act)
+
+    async def _weighed(self, act: ActProgress) -> ActProgress | None:
+        """The act when all of it is weighed, if it is one that is; None: it can't be asked for any more."""
+        while act.state == "weighing":
+            self.app.flash(phrases.weighing(act))
+            await asyncio.sleep(_POLL)
+            answer = await self.app.call(self.desk.api.act_progress(act.id))
+            if answer is None:
+                return None
+            act = answer
+        return act
 
     async def _follow(self, act: ActProgress) -> None:
         """Shows how far it is until it ends. It belongs to the server: it goes on whatever becomes of this terminal."""

@@ -22,6 +22,7 @@ _DONE = {
     "extend": "extended",
     "note": "noted",
     "settle": "settled",
+    "rescan": "scanned again",
 }
 _DOING = {
     "claim": "Claiming",
@@ -34,6 +35,7 @@ _DOING = {
     "extend": "Extending",
     "note": "Noting",
     "settle": "Settling",
+    "rescan": "Letting go what would pass of",
 }
 _NOT_DONE = {
     "changed": "changed meanwhile",
@@ -42,6 +44,7 @@ _NOT_DONE = {
     "status": "in another status",
     "gone": "gone",
     "lost": "claim lost",
+    "held": "still held",
 }
 _SHORT = {"done": "done", "changed": "changed", "claimed": "held", "refused": "refused"}  # while it runs
 
@@ -58,7 +61,8 @@ def done(verb: str, answer: ActAnswer, row: Row) -> str:
         to = row.toEmail if answer.done == 1 and row.toEmail else plural(answer.done, "recipient")
         text = f"{what} to {to}"
     else:
-        text = f"{what}: {name(row)}" + (f", {plural(answer.done, 'mail')}" if answer.done > 1 else "")
+        would = next((f", would {result.would}" for result in answer.results if result.would), "")
+        text = f"{what}: {name(row)}{would}" + (f", {plural(answer.done, 'mail')}" if answer.done > 1 else "")
     left: dict[str, int] = {}
     for result in answer.results:
         if result.result != "done":
@@ -110,9 +114,21 @@ def not_in_status(verb: str, status: str) -> str:
 
 def confirm(verb: str, act: ActProgress, of: str) -> str:
     """The sentence that asks for the count. `of` says what was chosen: `3 marked messages`."""
+    if verb == "rescan":
+        asked = f"Type {meant(act)} to release those and give the others their new verdict."
+        return f"{number(meant(act))} of {plural(act.count, 'mail')}, {of}, would pass now. {asked}"
     verbs = {"release": "Release", "delete": "Delete", "restore": "Restore", "recall": "Recall", "settle": "Settle"}
     what = verbs.get(verb) or {"takeover": "Take over", "extend": "Extend"}.get(verb, verb.capitalize())
     return f"{what} {plural(act.count, 'mail')}, {of}. Type {act.count} to confirm."
+
+
+def meant(act: ActProgress) -> int:
+    """How many mails are confirmed: all of it; of a rescan those that would pass."""
+    return act.would.get("pass", 0) if act.verb == "rescan" else act.count
+
+
+def weighing(act: ActProgress) -> str:
+    return f"scanned {number(sum(act.would.values()))} of {plural(act.count, 'mail')}; nothing is done yet"
 
 
 def progress(act: ActProgress, rate: float, width: int) -> str:

@@ -137,6 +137,7 @@ class Server:
         self.judge = Judge(config, readers, self.rules)
         stack.push_async_callback(self.judge.close)
         await self.judge.start()
+        self.marshal.judge_by(self.judge)
         pushes = Pushes(self.marshal, self.judge, config)
         await pushes.start()
         stack.push_async_callback(pushes.close)

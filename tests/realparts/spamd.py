@@ -45,6 +45,13 @@ class Spamd:
     process: Process
     site: Path  #: its rules
 
+    def with_rules(self, *lines: str) -> None:
+        """Starts it anew with these lines at the end of its local.cf."""
+        self.process.kill()
+        local = self.site / "local.cf"
+        local.write_text(local.read_text() + "\n".join(lines) + "\n")
+        self.process.start()
+
 
 @contextmanager
 def running(children: int = 2, *, full: bool = True, tell: bool = True) -> Iterator[Spamd]:

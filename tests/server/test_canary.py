@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -25,7 +27,7 @@ from rcqueue.server.routes.acpi import COMMANDS, Request
 from rcqueue.server.store import tables as t
 from tests import surface
 
-from .canary import CONTROL, MARK, PLACES, Haystack, Planted, base64_forms, canary, forms, leaks, planted, word
+from .canary import CONTROL, MARK, PLACES, Haystack, Planted, Wire, base64_forms, canary, forms, leaks, planted, word
 from .live import Live
 from .tours import LOCAL, PASSWORD, Guest
 
@@ -248,6 +250,46 @@ async def test_where_a_claim_locks_the_body_only_its_holder_reads_it(tmp_path: P
             await live.api("ben").act(id, Verb.CLAIM)
         assert await texts_found_by("ben") == set(TEXTS)
         assert await texts_found_by("otis") == set()
+
+
+async def test_a_rescan_tells_no_more_than_one_may_see(tmp_path: Path):
+    """Its policy is about attachments: the reason of the new verdict names them."""
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[[default.attachment]]\nname = "*"\ndo = "isolate"\n')
+
+    async def rescans(name: str) -> bytes:
+        async with Wire(live.config.http.listen.port) as wire:
+            headers = {"Authorization": f"Bearer {live.tokens[name]}"}
+            async with httpx.AsyncClient(base_url=wire.url, headers=headers, timeout=30) as http:
+
+                async def post(path: str, body: dict[str, object]) -> dict[str, Any]:
+                    answer = await http.post(path, json=body, headers={"Idempotency-Key": secrets.token_hex(8)})
+                    assert answer.status_code in (200, 409), answer.text  # what passed is gone
+                    return dict(answer.json())
+
+                for id in ids:
+                    await post(f"/api/v1/mails/{id}/rescan", {})
+                act = await post("/api/v1/acts", {"verb": "rescan", "query": "status:onhold"})
+                async with asyncio.timeout(30):
+                    while act["state"] == "weighing":
+                        await asyncio.sleep(0.05)
+                        act = (await http.get(f"/api/v1/acts/{act['id']}")).json()
+                await post(f"/api/v1/acts/{act['id']}/confirm", {"expect": act["would"].get("pass", 0)})
+                async with asyncio.timeout(30):
+                    while act["state"] in ("stored", "running"):
+                        await asyncio.sleep(0.05)
+                        act = (await http.get(f"/api/v1/acts/{act['id']}")).json()
+                await http.get(f"/api/v1/acts/{act['id']}/results")
+            guest = Guest(live, name, ids, tmp_path)
+            await guest.api(reads_only=True)
+            return wire.heard + guest.heard()["api"]
+
+    async with opened(tmp_path, policy=policy) as (live, ids):
+        ids = [id for id in ids if (await live.api("anna").summary(id)).row.status == "ONHOLD"]
+        cleo = await rescans("cleo")
+        ben = await rescans("ben")
+    assert leaks(cleo, MAILS) == set()
+    assert Haystack(ben).has(word("file-name")) and b"isolate" in ben
 
 
 async def test_a_lock_holds_from_the_next_call_on(tmp_path: Path):

@@ -13,9 +13,11 @@ from rcqueue.server.store.journal import Draft
 from rcqueue.server.store.rows import Needs, RowDict, Rows
 from rcqueue.server.store.writer import Decision
 
+from . import rescan
 from .doing import Doing, Terms
 from .mails import MessageChange
 from .refusal import Refusal, unauthorized
+from .rescan import Judged
 from .verbs import act_on_message, check_body, denied, lacking, why_not
 
 CONFIRM_WITHIN = 600 * 1_000_000
@@ -39,7 +41,8 @@ class AddSelection:
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
         for message, n in self.mails:
-            rows.append(t.act_mail, {"act": self.act, "message": message, "n": n, "result": None, "detail": None})
+            row = {"act": self.act, "message": message, "n": n}
+            rows.append(t.act_mail, row | dict.fromkeys(("result", "detail", "would")))
         return Decision()
 
 
@@ -77,9 +80,11 @@ class StoreAct:
             "as_of": self.as_of,
             "count": self.count,
             "sample": json.dumps(self.sample, ensure_ascii=False),
-            "state": ActState.STORED.value,
+            "state": (ActState.WEIGHING if self.request.verb == Verb.RESCAN else ActState.STORED).value,
             "created": now,
             "finished": None,
+            "weighed": None,
+            "passing": None,
         }
         rows.put(t.act, (self.id,), row)
         return Decision(self.id, [_entry("store", row, who)])
@@ -117,12 +122,15 @@ class ConfirmAct(_OnAct):
         who, row = self.found(rows, now)
         if row["account"] != who.account:
             raise Refusal("forbidden", "an act is confirmed by the person who stored it")
+        if row["state"] == ActState.WEIGHING:
+            raise Refusal("status", "it is being weighed: not all of it is scanned yet", **{"is": row["state"]})
         if row["state"] != ActState.STORED:
             raise Refusal("status", f"the act is {row['state']} already", **{"is": row["state"]})
-        if now > row["created"] + CONFIRM_WITHIN:
+        if now > (row["weighed"] or row["created"]) + CONFIRM_WITHIN:
             raise Refusal("status", "it was not confirmed within ten minutes: store it anew", **{"is": "lapsed"})
-        if self.expect != row["count"]:
-            raise Refusal("expect", f"{row['count']} mails match, not {self.expect}; nothing done", count=row["count"])
+        count, what = (row["count"], "match") if row["weighed"] is None else (row["passing"], "would pass")
+        if self.expect != count:
+            raise Refusal("expect", f"{count} mails {what}, not {self.expect}; nothing done", count=count)
         rows.put(t.act, (self.id,), {"state": ActState.RUNNING.value})
         return Decision(None, [_entry("confirm", row, who)])
 
@@ -131,8 +139,10 @@ class ConfirmAct(_OnAct):
 class StopAct(_OnAct):
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
         who, row = self.found(rows, now)
-        if row["state"] not in (ActState.RUNNING, ActState.STORED):
+        if row["state"] not in (ActState.RUNNING, ActState.STORED, ActState.WEIGHING):
             return Decision()
+        if row["weighed"] is not None or row["state"] == ActState.WEIGHING:
+            rescan.forget(rows, self.id)
         rows.put(t.act, (self.id,), {"state": ActState.STOPPED.value, "finished": now})
         return Decision(None, [_entry("stop", row, who)])
 
@@ -159,6 +169,8 @@ class StepAct:
         read = {key[1:]: row for key, row in rows.tables["act_mail"].items() if key[0] == self.id}
         if not read:
             rows.put(t.act, (self.id,), {"state": ActState.DONE.value, "finished": now})
+            if act["weighed"] is not None:
+                rescan.forget(rows, self.id)
             return Decision(False, [_entry("done", act, None)])
         request = ActRequest.model_validate_json(act["request"])
         verb = Verb(request.verb)  # a wire model keeps it as a string
@@ -184,12 +196,17 @@ class StepAct:
                 self._note(rows, message, dict.fromkeys(numbers, (Result.REFUSED, why_not(lack, held["customer"]))))
                 continue
             change = MessageChange(rows, message, seq + len(decision.entries), now)
-            results, drafts = act_on_message(Doing(who, verb, body, self.terms, change), numbers)
+            judged = rows.get(t.act_judged, self.id, message)
+            doing = Doing(who, verb, body, self.terms, change)
+            doing.judged = Judged.model_validate_json(judged["judged"]) if judged is not None else None
+            results, drafts = act_on_message(doing, numbers)
+            outcome = {n: (Result(r.result), r.by or r.detail) for n, r in zip(numbers, results, strict=True)}
+            if doing.judged is not None:
+                drafts += _let_go(doing, outcome, change.seq + len(drafts))
             for draft in drafts:
                 draft.facts["act"] = self.id
             decision.entries += drafts
-            outcome = zip(numbers, results, strict=True)
-            self._note(rows, message, {n: (Result(r.result), r.by or r.detail) for n, r in outcome})
+            self._note(rows, message, outcome)
         return decision
 
     def _note(self, rows: Rows, message: int, results: dict[int, tuple[Result, str]]) -> None:
@@ -200,6 +217,20 @@ class StepAct:
                 (self.id, message, n),
                 {"result": result.value, "detail": None if done else detail[:200]},
             )
+
+
+def _let_go(weighed: Doing, outcome: dict[int, tuple[Result, str]], seq: int) -> list[Draft]:
+    """A rescan of many: the mails of a message that got their new verdict and would pass are released. Their rights,
+    claims and versions were checked just now; the release looks at them again, as after that entry."""
+    assert weighed.judged is not None
+    rescanned = [n for n, (result, _) in outcome.items() if result is Result.DONE]
+    passing = [n for n in rescanned if weighed.judged.would.get(n) == rescan.PASSES]
+    outcome |= {n: (Result.HELD, "") for n in rescanned if n not in passing}
+    change = MessageChange(weighed.change.rows, weighed.change.id, seq, weighed.change.now)
+    body = weighed.body.model_copy(update={"as_of": weighed.change.seq})
+    results, drafts = act_on_message(Doing(weighed.who, Verb.RELEASE, body, weighed.terms, change), passing)
+    outcome |= {n: (Result(r.result), r.by or r.detail) for n, r in zip(passing, results, strict=True)}
+    return drafts
 
 
 def body_of(request: ActRequest, as_of: int | None = None) -> ActBody:

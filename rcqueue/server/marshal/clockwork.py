@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, delete, func, or_, select
 
+from rcqueue.model.act import ActState
 from rcqueue.model.ids import first_id_at
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.query_sql import ZERO
@@ -61,7 +62,7 @@ def long_gone(connection: Connection, before: int) -> list[int]:
 
 
 class ForgetKeys:
-    """Idempotency keys live 24 hours."""
+    """Idempotency keys live 24 hours, and so does what was weighed for an act that nobody confirmed."""
 
     needs = Needs()
     weight = 100
@@ -71,6 +72,8 @@ class ForgetKeys:
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
         rows.sweep(delete(t.idempotency).where(t.idempotency.c.at < self.before))
+        never = select(t.act.c.id).where(t.act.c.state == ActState.STORED.value, t.act.c.created < self.before)
+        rows.sweep(delete(t.act_judged).where(t.act_judged.c.act.in_(never)))  # weighed, and never confirmed
         return Decision()
 
 

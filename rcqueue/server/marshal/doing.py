@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete
 
@@ -15,6 +15,9 @@ from rcqueue.server.store import tables as t
 from rcqueue.server.store.rows import RowDict
 
 from .mails import MessageChange, claim_ended
+
+if TYPE_CHECKING:
+    from .rescan import Judged
 
 SECOND = 1_000_000
 
@@ -42,6 +45,7 @@ class Doing:
     release: str | None = None
     recall_until: int | None = None
     fence: int | None = None
+    judged: Judged | None = None  # rescan: what it came to
     added: dict[str, int] = field(default_factory=dict)  # mails to others, by address
     facts: dict[str, Any] = field(default_factory=dict)  # of the entry
     personal: dict[str, Any] = field(default_factory=dict)  # the same

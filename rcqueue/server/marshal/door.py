@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -15,6 +15,7 @@ from rcqueue.model.access import Access, Right
 from rcqueue.model.act import ActAnswer, ActBody, ActRequest, Verb
 from rcqueue.model.ids import encode_mail, parse_id
 from rcqueue.model.query import Query, parse
+from rcqueue.server.scan.judge import Judge
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.clock import Clock
 from rcqueue.server.store.database import Database, head_seq
@@ -28,6 +29,7 @@ from .once import Idempotency, Once, answered
 from .refusal import Refusal
 from .show import OpenBody
 from .verbs import RULES, Act, Target
+from .weighing import Weighing
 
 log = logging.getLogger(__name__)
 SLICE = 2000  #: mails of a selection that one operation stores
@@ -37,6 +39,7 @@ class Marshal:
     def __init__(self, database: Database, writer: Writer, clock: Clock, terms: Terms) -> None:
         self.database, self.writer, self.clock, self.terms = database, writer, clock, terms
         self._running: dict[str, asyncio.Task[None]] = {}  # acts on many
+        self._weighing: Weighing | None = None
 
     async def do(self, operation: Operation) -> Any:
         """Writes an operation; its answer, once it is durable. Raises what it refused with."""
@@ -96,7 +99,8 @@ class Marshal:
         """One verb on one or a few mails or messages, at once. Raises `Refusal` if it was done to none of them."""
         query = self.query(who, body.query) if body.query is not None else None
         targets = tuple(target(i) for i in ids)
-        act = Act(who.session, verb, targets, body, self.terms, query)
+        judged = await self.weighing.messages(who, (m for m, _ in targets)) if verb is Verb.RESCAN else {}
+        act = Act(who.session, verb, targets, body, self.terms, query, judged)
         answer: ActAnswer = await self.do_once(
             who, once, act, lambda a: str(a.model_dump_json()), ActAnswer.model_validate_json
         )
@@ -120,6 +124,7 @@ class Marshal:
             raise Refusal("bad-request", "an act needs either ids or query")
         if once is not None and (said := await self.database.read(answered, once)) is not None:
             return str(json.loads(said))
+        weighs = self.weighing.act if request.verb == Verb.RESCAN else None
         targets = [target(i) for i in request.ids] if request.ids is not None else None
         query = self.query(who, request.query) if request.query is not None else None
         as_of, mails, sample = await self.database.read(
@@ -130,7 +135,10 @@ class Marshal:
             await self.do(acts.AddSelection(act, tuple(mails[start : start + SLICE])))
         seen = request.as_of if request.as_of is not None else as_of
         store = acts.StoreAct(act, who.session, request, min(seen, as_of), len(mails), tuple(sample))
-        return str(await self.do_once(who, once, store))
+        stored = str(await self.do_once(who, once, store))
+        if weighs is not None:
+            self._work(f"weigh-{stored}", weighs(stored))
+        return stored
 
     async def confirm_act(self, who: Access, act: str, expect: int, *, once: Idempotency | None = None) -> None:
         await self.do_once(who, once, acts.ConfirmAct(act, who.session, expect))
@@ -141,9 +149,15 @@ class Marshal:
 
     def run_act(self, act: str) -> None:
         """Works an act off in the background, step by step; after a restart it is taken up again."""
-        if act not in self._running:
-            task = self._running[act] = asyncio.create_task(self._run_act(act), name=f"act-{act}")
-            task.add_done_callback(lambda _: self._running.pop(act, None))
+        self._work(f"act-{act}", self._run_act(act))
+
+    def _work(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Goes on with it in the background, once."""
+        if name in self._running:
+            work.close()
+            return
+        task = self._running[name] = asyncio.create_task(work, name=name)
+        task.add_done_callback(lambda _: self._running.pop(name, None))
 
     async def _run_act(self, act: str) -> None:
         more = True
@@ -157,11 +171,24 @@ class Marshal:
                 await asyncio.sleep(1)
 
     async def resume_acts(self) -> None:
-        running = await self.database.read(
-            lambda c: c.execute(select(t.act.c.id).where(t.act.c.state == "running")).scalars().all()
-        )
-        for act in running:
-            self.run_act(act)
+        unfinished = select(t.act.c.id, t.act.c.state).where(t.act.c.state.in_(("running", "weighing")))
+        for act, state in await self.database.read(lambda c: c.execute(unfinished).all()):
+            if state == "running":
+                self.run_act(act)
+            else:
+                self._work(f"weigh-{act}", self.weighing.act(act))
+
+    # -- rescans
+
+    @property
+    def weighing(self) -> Weighing:
+        if self._weighing is None:
+            raise Refusal("bad-request", "rescan: this server has no scanner and no policy to scan by")
+        return self._weighing
+
+    def judge_by(self, judge: Judge) -> None:
+        """From now on mail can be scanned again, if there is anything to scan with."""
+        self._weighing = Weighing(judge, self.database, self.do) if judge.configured else None
 
     # -- sessions
 

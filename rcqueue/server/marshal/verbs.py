@@ -6,8 +6,8 @@ it changed since the person saw it (`as_of`), its status, and who holds it (clai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from rcqueue.model.access import Access, DataClass, Right
 from rcqueue.model.act import POSTMASTER, ActAnswer, ActBody, MailResult, Result, Verb
@@ -22,7 +22,7 @@ from rcqueue.server.store.query_sql import facts_of
 from rcqueue.server.store.rows import Needs, RowDict, Rows
 from rcqueue.server.store.writer import Decision
 
-from . import claiming, keeping, releasing, senders
+from . import claiming, keeping, releasing, rescan, senders
 from .doing import SECOND, Doing, Terms, lapsed, learn, not_done
 from .mails import MessageChange, claim_ended
 from .refusal import Refusal, no_right, unauthorized
@@ -54,6 +54,7 @@ RULES: dict[Verb, _Rule] = {
         Right.NOTE, frozenset(s.upper() for s in t.STATUSES), keeping.note, checks_version=False, checks_claim=False
     ),
     Verb.SETTLE: _Rule(Right.RELEASE, frozenset({"UNCERTAIN"}), releasing.settle),
+    Verb.RESCAN: _Rule(Right.RELEASE, _HELD, rescan.rescan),  # as release: what may be rescanned may be let go
 }
 
 
@@ -124,6 +125,7 @@ def act_on_message(d: Doing, numbers: Iterable[int]) -> tuple[list[MailResult], 
                 result=Result.DONE,
                 status=mail and mail["status"],
                 version=mail and mail["version"],
+                would=d.judged.would.get(n, "") if d.judged else "",
             )
         )
     if not d.change.changed:
@@ -132,6 +134,8 @@ def act_on_message(d: Doing, numbers: Iterable[int]) -> tuple[list[MailResult], 
         learn(d, LEARNS[d.verb])
     personal = d.personal | {k: v for k, v in (("reason", d.body.reason), ("note", d.body.note)) if v}
     facts = d.facts | ({"as": str(d.body.settle)} if d.body.settle else {})
+    if d.judged:
+        facts |= rescan.new_verdict(d)
     entry = d.change.entry(f"mail.{d.verb}", d.who.account, d.who.session, facts=facts, personal=personal)
     return results, [entry, *senders.with_act(d, results, d.change.seq + 1)]
 
@@ -146,6 +150,7 @@ class Act:
     body: ActBody
     terms: Terms
     query: Query | None = None
+    judged: Mapping[int, rescan.Judged] = field(default_factory=dict)  # rescan: by message
 
     @property
     def needs(self) -> Needs:
@@ -184,7 +189,7 @@ class Act:
                 answer.results.append(_refused(message, n, why_not(missing, row["customer"])))
                 continue
             change = MessageChange(rows, message, seq + len(decision.entries), now)
-            doing = Doing(who, self.verb, self.body, self.terms, change)
+            doing = Doing(who, self.verb, self.body, self.terms, change, judged=self.judged.get(message))
             results, drafts = act_on_message(doing, numbers)
             answer.results += results
             decision.entries += drafts

@@ -243,6 +243,7 @@ def _act(verb: Verb) -> Command:
             ("for", "for_seconds", int),
             ("as", "settle", str),
             ("filter", "query", str),
+            ("sender", "sender", dict),
         ):
             if key in arguments:
                 fields[name] = take(arguments, key, kind)

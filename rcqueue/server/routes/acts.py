@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from sqlalchemy import Connection, func, select
 
 from rcqueue.model.access import Access, Right
-from rcqueue.model.act import ActRequest, ActState, Confirm
+from rcqueue.model.act import ActRequest, ActState, Confirm, Verb
 from rcqueue.model.ids import encode_mail, parse_id
 from rcqueue.model.mail import from_us, rfc3339
 from rcqueue.model.query import EVERY
@@ -31,11 +31,15 @@ def _own(connection: Connection, who: Access, act: str) -> Any:
     return row
 
 
+_WAITING = (ActState.WEIGHING, ActState.STORED)
+
+
 def progress(connection: Connection, who: Access, act: str) -> dict[str, Any]:
     """How far an act is."""
     row = _own(connection, who, act)
     groups = select(t.act_mail.c.result, func.count()).where(t.act_mail.c.act == act, t.act_mail.c.result.is_not(None))
     results: dict[str, int] = dict(connection.execute(groups.group_by(t.act_mail.c.result)).all())
+    would = select(t.act_mail.c.would, func.count()).where(t.act_mail.c.act == act, t.act_mail.c.would.is_not(None))
     answer = {
         "id": row.id,
         "verb": json.loads(row.request)["verb"],
@@ -45,10 +49,12 @@ def progress(connection: Connection, who: Access, act: str) -> dict[str, Any]:
         "done": results.get("done", 0),
         "tried": sum(results.values()),
         "results": results,
-        "sample": _sample(connection, who, json.loads(row.sample)) if row.state == ActState.STORED else [],
+        "sample": _sample(connection, who, json.loads(row.sample)) if row.state in _WAITING else [],
         "who": row.name,
         "created": rfc3339(from_us(row.created)),
     }
+    if answer["verb"] == Verb.RESCAN:
+        answer["would"] = dict(connection.execute(would.group_by(t.act_mail.c.would)).all())
     if row.finished is not None:
         answer["finished"] = rfc3339(from_us(row.finished))
     return answer

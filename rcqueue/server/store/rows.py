@@ -193,8 +193,9 @@ class Rows:
         self._read(connection, t.act.c.id, acts)
         for act in set().union(*(n.steps for n in needs)):
             waiting = select(t.act_mail).where(t.act_mail.c.act == act, t.act_mail.c.result.is_(None))
-            waiting = waiting.order_by(t.act_mail.c.message, t.act_mail.c.n).limit(STEP)
-            self._take(t.act_mail, connection.execute(waiting))
+            waiting = waiting.order_by(t.act_mail.c.message, t.act_mail.c.n)
+            self._take(t.act_mail, connection.execute(waiting.limit(STEP)))
+            self._load_judged(connection, act, waiting)
         messages = set().union(*(n.messages for n in needs)) | {key[1] for key in self.tables["act_mail"]}
         for column in (t.message.c.id, t.mail.c.message, t.claim.c.message):
             self._read(connection, column, messages)
@@ -222,6 +223,17 @@ class Rows:
         if keys:
             pair = tuple_(t.idempotency.c.account, t.idempotency.c.key)
             self._take(t.idempotency, connection.execute(select(t.idempotency).where(pair.in_(keys))))
+
+    def _load_judged(self, connection: Connection, act: str, waiting: Any) -> None:
+        """Of a rescan also what it came to, and the rest of the last message: a message has one verdict, and gets its
+        new one at once."""
+        row = self.get(t.act, act)
+        messages = {message for of, message, _ in self.tables["act_mail"] if of == act}
+        if row is None or row["weighed"] is None or not messages:
+            return
+        self._take(t.act_mail, connection.execute(waiting.where(t.act_mail.c.message == max(messages))))
+        judged = select(t.act_judged).where(t.act_judged.c.act == act, t.act_judged.c.message.in_(messages))
+        self._take(t.act_judged, connection.execute(judged))
 
     def _read(self, connection: Connection, column: Any, values: Set[Any], *where: Any) -> None:
         """The rows of a table whose column has one of the values."""

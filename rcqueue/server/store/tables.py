@@ -412,6 +412,8 @@ act = Table(
     Column("state", Text, nullable=False),
     Column("created", Big, nullable=False),
     Column("finished", Big),
+    Column("weighed", Big),  # rescan: when all of it was; confirmed within ten minutes from then
+    Column("passing", Big),  # rescan: how many of it would pass
     Index("act_state", "state"),
 )
 
@@ -423,8 +425,19 @@ act_mail = Table(
     Column("n", Integer, nullable=False),
     Column("result", Text),  # None: not tried yet
     Column("detail", Text),
+    Column("would", Text),  # rescan: what the policy would do with it; None: not weighed yet
     PrimaryKeyConstraint("act", "message", "n"),
     sqlite_with_rowid=False,
+)
+
+#: What scanning a message anew came to, until the act is done: marshal.rescan.Judged.
+act_judged = Table(
+    "act_judged",
+    metadata,
+    Column("act", Text, nullable=False),
+    Column("message", Big, nullable=False),
+    Column("judged", Text, nullable=False),
+    PrimaryKeyConstraint("act", "message"),
 )
 
 idempotency = Table(

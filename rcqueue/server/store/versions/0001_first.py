@@ -31,9 +31,18 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("created", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("finished", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("weighed", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("passing", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("act_state", "act", ["state"], unique=False)
+    op.create_table(
+        "act_judged",
+        sa.Column("act", sa.Text(), nullable=False),
+        sa.Column("message", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("judged", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("act", "message"),
+    )
     op.create_table(
         "act_mail",
         sa.Column("act", sa.Text(), nullable=False),
@@ -41,6 +50,7 @@ def upgrade() -> None:
         sa.Column("n", sa.Integer(), nullable=False),
         sa.Column("result", sa.Text(), nullable=True),
         sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column("would", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("act", "message", "n"),
         sqlite_with_rowid=False,
     )

@@ -1,0 +1,182 @@
+"""Rescan: a message's verdict is made anew, and what the policy would do with each of its mails is told.
+
+For many it is weighed first: every message is scanned, what came of it is stored with the act, and nothing else is
+done until the number of mails that would pass is confirmed. Then each gets its new verdict, and those that pass are
+released. Scanning itself is in weighing.py; what is here is pure, or an operation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import delete
+
+from rcqueue.model.act import ActState, MailResult, ReleaseAs, Result, Way
+from rcqueue.model.mail import RuleHit, VerdictDetail, VerdictKind
+from rcqueue.model.scan import Action, ScanResult
+from rcqueue.server.scan.decide import Decision as Decided
+from rcqueue.server.scan.judge import Judgement
+from rcqueue.server.store import tables as t
+from rcqueue.server.store.journal import Draft
+from rcqueue.server.store.rows import Needs, RowDict, Rows
+from rcqueue.server.store.writer import Decision
+
+from .doing import Doing, not_done
+
+UNSCANNED = "unscanned"  #: there was nothing to scan: its bytes were purged, or it broke
+PASSES = "pass"
+_UNDECIDED = frozenset({"ONHOLD", "RELEASING", "UNCERTAIN"})
+_MAX_REASON = 2000
+
+
+class Judged(BaseModel):
+    """What scanning a message anew came to. `would`: what the policy would do with each mail, by its n."""
+
+    verdict: VerdictKind
+    score: float | None
+    required: float | None
+    reason: str
+    rules: list[RuleHit]
+    scans: list[ScanResult]
+    would: dict[int, str]
+    strip: dict[int, list[str]] = {}
+
+    @classmethod
+    def of(cls, judgement: Judgement, recipients: Mapping[int, str]) -> Judged:
+        """`recipients` by the n of their mails. The message's verdict is that of the first that would not pass."""
+        decisions = {n: judgement.by_recipient[to] for n, to in recipients.items()}
+        first = next((d for d in decisions.values() if d.action is not Action.PASS), next(iter(decisions.values())))
+        reasons = dict.fromkeys(d.reason for d in decisions.values() if d.reason)
+        return cls(
+            verdict=first.kind or VerdictKind.POLICY,
+            score=first.score,
+            required=first.required,
+            reason="; ".join(reasons)[:_MAX_REASON] or "scanned again: the policy would let it pass",
+            rules=list(first.rules),
+            scans=judgement.results,
+            would={n: _word(decision) for n, decision in decisions.items()},
+            strip={n: list(decision.strip) for n, decision in decisions.items() if decision.strip},
+        )
+
+    def way(self, n: int) -> str | None:
+        names = self.strip.get(n)
+        return Way(form=ReleaseAs.STRIPPED, strip=names).model_dump_json() if names else None
+
+
+def _word(decision: Decided) -> str:
+    return decision.action.value.lower()
+
+
+# -- the verb
+
+
+def rescan(d: Doing, n: int, mail: RowDict) -> MailResult | None:
+    if d.judged is None:
+        return not_done(d, n, Result.STATUS, mail, "it can't be scanned: its bytes are not there any more")
+    d.change.set(n, mail["status"], way=d.judged.way(n))
+    return None
+
+
+def new_verdict(d: Doing) -> dict[str, Any]:
+    """Gives the message its new verdict, once its mails were tried: what the entry says of it. Whatever is not decided
+    of its other mails has another verdict now too, and so another version."""
+    judged, rows, id = d.judged, d.change.rows, d.change.id
+    message = rows.message(id)
+    assert judged is not None and message is not None
+    for n, mail in list(d.change.mails.items()):
+        rows.count(message["customer"], mail["status"], message["verdict"], -1)
+        rows.count(message["customer"], mail["status"], judged.verdict, +1)
+        if mail["status"] in _UNDECIDED and n not in d.change.changed:
+            d.change.set(n, mail["status"])
+    names = [rule.name for rule in judged.rules]
+    new = {"verdict": judged.verdict, "score": judged.score, "rules": json.dumps(names, ensure_ascii=False)}
+    facts = {
+        "verdict": [str(message["verdict"]), str(judged.verdict)],
+        "score": [_number(message["score"]), _number(judged.score)],
+        "rules": [json.loads(message["rules"]), names],
+    }
+    rows.put(t.message, (id,), new)
+    detail = VerdictDetail(
+        id="",
+        verdict=judged.verdict,
+        score=judged.score,
+        required=judged.required,
+        reason=judged.reason,
+        rules=judged.rules,
+    )
+    scans = json.dumps([scan.model_dump(mode="json") for scan in judged.scans], ensure_ascii=False)
+    values = {"verdict": detail.model_dump_json(exclude={"id"}), "scans": scans}
+    rows.sweep(t.message_detail.update().where(t.message_detail.c.message == id).values(**values))
+    return facts
+
+
+def _number(value: float | None) -> str | None:
+    return None if value is None else f"{value:g}"
+
+
+# -- many: weighed before anybody confirms
+
+
+@dataclass(frozen=True, slots=True)
+class KeepWeighed:
+    """What came of one message of an act; derived, so no entry. `judged` None: there was nothing to scan."""
+
+    act: str
+    message: int
+    judged: Judged | None
+    numbers: tuple[int, ...]
+
+    @property
+    def needs(self) -> Needs:
+        return Needs()
+
+    @property
+    def weight(self) -> int:
+        return 4000
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        if self.judged is not None:
+            row = {"act": self.act, "message": self.message, "judged": self.judged.model_dump_json()}
+            rows.append(t.act_judged, row)
+        mail = t.act_mail.c
+        words: dict[str, list[int]] = {}
+        for n in self.numbers:
+            word = self.judged.would.get(n, UNSCANNED) if self.judged is not None else UNSCANNED
+            words.setdefault(word, []).append(n)
+        for word, numbers in words.items():
+            these = (mail.act == self.act, mail.message == self.message, mail.n.in_(numbers))
+            rows.sweep(t.act_mail.update().where(*these).values(would=word))
+        return Decision()
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """All of an act is weighed: it waits to be confirmed, for as long as an act does that was just stored."""
+
+    act: str
+    passing: int
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(acts=frozenset({self.act}))
+
+    @property
+    def weight(self) -> int:
+        return 500
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        row = rows.get(t.act, self.act)
+        if row is None or row["state"] != ActState.WEIGHING:
+            return Decision()
+        rows.put(t.act, (self.act,), {"state": ActState.STORED.value, "passing": self.passing, "weighed": now})
+        facts = {"act": self.act, "count": row["count"], "passing": self.passing, "person": row["account"]}
+        return Decision(None, [Draft("act.weigh", facts=facts)])
+
+
+def forget(rows: Rows, act: str) -> None:
+    """What was weighed is not needed any more."""
+    rows.sweep(delete(t.act_judged).where(t.act_judged.c.act == act))

@@ -1,0 +1,123 @@
+"""The shell of a rescan: reads held messages, has them judged, and hands what came of it to the writer.
+
+Few at once: the scanners are there for the mail that comes in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from rcqueue.model.access import Access, Right
+from rcqueue.model.act import ActState
+from rcqueue.model.mail import Receipt
+from rcqueue.server.scan.base import ScanEnvelope
+from rcqueue.server.scan.judge import Judge
+from rcqueue.server.store import tables as t
+from rcqueue.server.store.database import Database
+from rcqueue.server.store.writer import Operation, Stopped
+
+from .rescan import PASSES, Judged, KeepWeighed, Weighed
+from .show import raw_bytes
+
+log = logging.getLogger(__name__)
+AT_ONCE = 2  #: messages
+CHUNK = 50  #: messages that are looked up at a time
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    raw: bytes
+    envelope: ScanEnvelope
+    recipients: dict[int, str]  # by the n of their mails
+
+
+class Weighing:
+    def __init__(self, judge: Judge, database: Database, do: Callable[[Operation], Awaitable[Any]]) -> None:
+        self._judge, self._database, self._do = judge, database, do
+        self._few = asyncio.Semaphore(AT_ONCE)
+
+    async def messages(self, who: Access, ids: Iterable[int]) -> dict[int, Judged]:
+        """Messages that `who` may release, scanned now. Those that can't be are missing: the act says why."""
+        ids = list(dict.fromkeys(ids))
+        judged = await asyncio.gather(*(self._message(id, (), who) for id in ids))
+        return {id: one for id, one in zip(ids, judged, strict=True) if one is not None}
+
+    async def act(self, act: str) -> None:
+        """Weighs all of an act that is not weighed yet; after a restart it goes on where it was."""
+        while True:
+            try:
+                found = await self._database.read(_unweighed, act)
+                if not found:
+                    await self._do(Weighed(act, await self._database.read(_passing, act)))
+                    return
+                await asyncio.gather(*(self._weigh(act, message, numbers) for message, numbers in found.items()))
+            except Stopped:
+                return
+            except Exception:
+                log.exception("act %s could not be weighed; it is tried again", act)
+                await asyncio.sleep(1)
+
+    async def _weigh(self, act: str, message: int, numbers: tuple[int, ...]) -> None:
+        judged = await self._message(message, numbers)
+        await self._do(KeepWeighed(act, message, judged, numbers))
+
+    async def _message(self, id: int, numbers: tuple[int, ...], who: Access | None = None) -> Judged | None:
+        """What is said of its mails on hold, and of `numbers`."""
+        async with self._few:
+            message = await self._database.read(_read, id, numbers, who)
+            if message is None:
+                return None
+            try:
+                return Judged.of(await self._judge.judge(message.raw, message.envelope), message.recipients)
+            except Exception:  # it stays as it was, and the others are not kept waiting
+                log.exception("a message could not be scanned again")
+                return None
+
+
+def _read(connection: Connection, id: int, numbers: tuple[int, ...], who: Access | None) -> _Message | None:
+    message = connection.execute(select(t.message).where(t.message.c.id == id)).one_or_none()
+    if message is None or message.purged is not None:
+        return None
+    if who is not None and not {Right.VIEW, Right.RELEASE} <= who.rights_at(message.customer):
+        return None
+    mails = connection.execute(select(t.mail).where(t.mail.c.message == id).order_by(t.mail.c.n)).all()
+    recipients = {mail.n: mail.rcpt for mail in mails if mail.status == "ONHOLD" or mail.n in numbers}
+    if not recipients:
+        return None
+    kept = connection.execute(select(t.message_detail.c.receipt).where(t.message_detail.c.message == id)).scalar()
+    receipt = Receipt.model_validate_json(kept) if kept else None
+    envelope = ScanEnvelope(
+        message.sender,
+        tuple(dict.fromkeys(recipients.values())),
+        receipt.client if receipt else "",
+        receipt.helo if receipt else "",
+        receipt.ident if receipt else "",
+    )
+    return _Message(raw_bytes(connection, id), envelope, recipients)
+
+
+def _unweighed(connection: Connection, act: str) -> dict[int, tuple[int, ...]]:
+    """Some messages of an act, with the mails of it; none when it is not to be weighed any more."""
+    weighing = select(t.act.c.id).where(t.act.c.id == act, t.act.c.state == ActState.WEIGHING.value)
+    if connection.execute(weighing).first() is None:
+        return {}
+    mail = t.act_mail.c
+    some = select(mail.message).distinct().where(mail.act == act, mail.would.is_(None)).order_by(mail.message)
+    messages = connection.execute(some.limit(CHUNK)).scalars().all()
+    found: dict[int, tuple[int, ...]] = {}
+    for row in connection.execute(
+        select(mail.message, mail.n).where(mail.act == act, mail.message.in_(messages)).order_by(mail.message, mail.n)
+    ):
+        found[row.message] = (*found.get(row.message, ()), row.n)
+    return found
+
+
+def _passing(connection: Connection, act: str) -> int:
+    passing = select(func.count()).select_from(t.act_mail).where(t.act_mail.c.act == act, t.act_mail.c.would == PASSES)
+    return int(connection.execute(passing).scalar_one())
