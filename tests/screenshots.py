@@ -30,6 +30,7 @@ PICTURES = {
     "dialog": "test_dialog[{size}]",
     "help": "test_help[{size}]",
     "people": "test_people[{size}]",
+    "health": "test_health[{size}]",
     "demo": "test_demo[{size}]",
     "login": "test_login[{size}]",
 }

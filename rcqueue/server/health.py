@@ -73,7 +73,8 @@ class Monitor:
             await self._beat()
 
     async def _beat(self) -> None:
-        found = troubles(await self.look(), self._config.alerts)
+        health = await self.look()
+        found = troubles(health, self._config.alerts)
         now = self._marshal.clock.now()
         self._seen = {name: self._seen.get(name, trouble.since or now) for name, trouble in found.items()}
         down = self._config.alerts.down
@@ -82,7 +83,7 @@ class Monitor:
             for name, trouble in found.items()
             if name not in self._standing and (trouble.at_once or now - self._seen[name] >= down)
         }
-        cleared = self._standing.keys() - found.keys()
+        cleared = self._standing.keys() - found.keys() - unknown(health)
         if not raised and not cleared:
             return
         at = from_us(await self._marshal.do(SetAlerts(raised, cleared)))
@@ -171,6 +172,12 @@ def _troubles(health: Health, terms: Alerts) -> Iterator[tuple[str, Trouble]]:
     if (rules := health.rules) is not None and rules.outcome is Outcome.FAILED:
         text = f"{rules.scanner} does not answer as before the {rules.kind} of {rules.name}: look at the audit log"
         yield "rules", Trouble(text, at_once=True)
+
+
+def unknown(health: Health) -> set[str]:
+    """Alerts of which it can't be said yet whether they are over: nobody has asked since the start. Pure."""
+    names = {f"{what}.{one.name}" for one in health.scanners if one.up is None for what in ("scanner", "signatures")}
+    return names | {f"next_hop.{hop.at}" for hop in health.next_hops if hop.up is None and hop.waiting}
 
 
 # -- looking

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from rcqueue.cli import main
 from rcqueue.client.api import Api, ApiProblem
 from rcqueue.model.scan import ScanResult
+from rcqueue.server.rules import push
 from rcqueue.server.store import tables as t
 from tests.realparts import clamd as real_clamd
 from tests.realparts import spamd as real_spamd
@@ -196,6 +197,56 @@ async def test_where_the_folder_is_not_the_one_that_the_scanner_reads_it_is_told
         pushed = await live.api("anna").push_rules("own.ndb", signature("one"), "a campaign")
     assert pushed.outcome == "rolled back" and "it still answers without what stands in" in pushed.said[0]
     assert not (tmp_path / "elsewhere" / "own.ndb").exists()
+
+
+@pytest.mark.parametrize(
+    ("lint", "why"),
+    [
+        (["sleep", "60"], "lint did not end within 1 s"),
+        (["no-such-program"], "lint: no-such-program: No such file or directory"),
+        (["false"], "lint ended with status 1 and said nothing"),
+        (["sh", "-c", "for n in $(seq 30); do echo line $n; done; exit 1"], "... and 10 more lines"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+async def test_a_lint_that_fails_refuses(tmp_path: Path, spamd: Spamd, clamd: Clamd, lint: list[str], why: str):
+    async with served(tmp_path, spamd, clamd, lint=lint, timeout="1s") as live:
+        pushed = await live.api("anna").push_rules("own.ndb", signature("one"), "a campaign")
+        assert pushed.outcome == "refused" and why in pushed.said and len(pushed.said) <= 21
+        assert not (clamd.db / "own.ndb").exists()
+
+
+async def test_a_process_is_told_by_its_pid_file(tmp_path: Path, clamd: Clamd):
+    """It is not told where the file names none."""
+    pid_file = tmp_path / "pid"
+    waits = ("sh", "-c", f"trap 'touch {tmp_path}/told; exit' HUP; echo $$ > {pid_file}; while :; do sleep 0.05; done")
+    process = await asyncio.create_subprocess_exec(*waits)
+    scanner = [{"type": "clamav", "address": f"127.0.0.1:{clamd.port}"}]
+    rules = {"clamav": {"folder": clamd.db, "timeout": "1s", "pid_file": pid_file}}
+    async with Live(tmp_path / "live", scanner=scanner, rules=rules) as live:
+        while not pid_file.exists() or not pid_file.read_text():
+            await asyncio.sleep(0.01)
+        pushed = await live.api("anna").push_rules("own.ndb", signature("one"), "a campaign")
+        assert (tmp_path / "told").exists() and "it still answers without what stands in" in pushed.said[0]
+        await process.wait()
+        pid_file.write_text("nonsense\n")
+        pushed = await live.api("anna").push_rules("own.ndb", signature("one"), "a campaign")
+    assert pushed.said[0] == f"{pid_file}: SIGHUP could not be sent: a number was expected"
+    assert pushed.outcome == "rolled back"
+    (clamd.db / "rcqueue-probe.ndb").unlink()
+
+
+async def test_of_the_past_of_a_file_so_much_is_kept(live: Live, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(push, "KEPT", 2)
+    anna = live.api("anna")
+    for word in ("one", "two", "three"):
+        assert (await anna.push_rules("own.ndb", signature(word), "a campaign")).outcome == "installed"
+        assert (await anna.push_rules("own.ndb", "nonsense\n", "a mistake")).outcome == "refused"
+        assert (await anna.push_rules("own.ndb", "nonsense\n", "a mistake")).outcome == "refused"
+    kept = await live.server.marshal.database.read(lambda c: c.execute(select(t.rule_file.c.state)).scalars().all())
+    assert sorted(kept) == ["installed"] * 2 + ["refused"] * 3  # a push drops what is too much as it begins
+    assert (await anna.roll_back_rules("own.ndb", "worse")).outcome == "installed"
+    assert (await says(live, "clamav", "mauve meerkat two")).kind == "VIRUS"
 
 
 async def test_a_file_that_was_not_pushed_from_here_is_left_alone(live: Live, spamd: Spamd, clamd: Clamd):

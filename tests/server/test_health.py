@@ -20,8 +20,9 @@ from rcqueue.client.api import ApiProblem
 from rcqueue.demo.next_hop import Behaviour, by_local_part
 from rcqueue.model.act import Verb
 from rcqueue.model.health import Health, NextHopState, ScannerState
+from rcqueue.server.asgi import Server
 from rcqueue.server.config import SECOND, Alerts
-from rcqueue.server.health import troubles
+from rcqueue.server.health import troubles, unknown
 from tests.realparts import clamd as real_clamd
 from tests.realparts.clamd import Clamd, daily
 
@@ -113,7 +114,11 @@ async def test_a_scanner_that_dies_is_an_alert_once_until_it_answers(tmp_path: P
             assert await beat(live, 4) == ["scanner.clamav"]
             (scanner,) = (await live.api("ben").health()).scanners
             assert scanner.up is False and "can't be reached: Connection refused" in (scanner.error or "")
-            await live.restart()
+            await live.server.stop()
+            async with Server(live.config, synchronous="OFF") as server:  # one that has asked no scanner yet
+                server.judge.scanners["clamav"]._health.up = None  # type: ignore[attr-defined]
+                await server.monitor.beat()
+            await live.open()
             assert await beat(live, 4) == ["scanner.clamav"]  # it stood before, and is not raised again
             clamd.process.start()
             assert await beat(live) == []
@@ -287,5 +292,6 @@ def test_what_is_amiss_is_worked_out_from_what_is_seen():
         "next_hop.h:2": False,
         "disk": True,
     }
+    assert unknown(ill) == {"scanner.a", "signatures.a"}
     assert found["scanner.b"].since == int(now.timestamp()) * SECOND
     assert found["next_hop.h:2"].text == "the next hop h:2 refuses with 451"

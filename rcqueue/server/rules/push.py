@@ -30,7 +30,7 @@ from .check import ScannerType, type_of
 from .scanners import NotTaken, Target
 
 log = logging.getLogger(__name__)
-KEPT = 10  #: pushes and rollbacks of a file that are kept beside the one in force
+KEPT = 10  #: pushes of a file that can be gone back to, and as many other attempts: the journal has them all
 _Result = tuple[Outcome, Sequence[str]]
 
 
@@ -249,5 +249,5 @@ def _too_many(connection: Connection, scanner: str, name: str) -> list[int]:
     """What of a file's past is no longer kept."""
     mine = select(_F.seq, _F.kind, _F.state).where(_F.scanner == scanner, _F.name == name).order_by(_F.seq.desc())
     rows = connection.execute(mine).all()
-    in_force = next((row.seq for row in rows if row.kind == "push" and row.state == Outcome.INSTALLED), None)
-    return [row.seq for row in rows[KEPT:] if row.seq != in_force]
+    good = [row.seq for row in rows if row.kind == "push" and row.state == Outcome.INSTALLED]
+    return good[KEPT:] + [row.seq for row in rows if row.seq not in good][KEPT:]
