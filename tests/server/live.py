@@ -53,7 +53,7 @@ class Live:
             data_dir=self.folder / "data",
             http={"listen": port()},
             smtp={"listen": port()},
-            next_hop={"default": f"127.0.0.1:{self.next_hop.port}"},
+            next_hop={"default": f"127.0.0.1:{self.next_hop.port}", **self._more.pop("next_hop", {})},
             hold={"recall": self.recall},
             customer=self.customers,
             **self._more,

@@ -60,9 +60,17 @@ def test_every_key(written, tmp_path):
             [next_hop]
             default = "mx.example:25"
             domains = {"acme.example" = "10.0.0.1:25"}
+            tls = "required"
             sessions = 2
             give_up = "36h"
             timeout = "500ms"
+            [[next_hop.at]]
+            address = "10.0.0.1:25"
+            tls = "verify"
+            ca = "c.pem"
+            name = "mx.acme.example"
+            [release]
+            pass = false
             [hold]
             expiry = "30d"
             purge = "1d"
@@ -82,6 +90,9 @@ def test_every_key(written, tmp_path):
     assert config.next_hop.of("x@mail.acme.example") == ("10.0.0.1", 25)
     assert config.next_hop.of("x@notacme.example") == ("mx.example", 25)
     assert config.next_hop.timeout == 500_000
+    assert config.next_hop.tls_of(Address("10.0.0.1", 25)) == ("verify", tmp_path / "c.pem", "mx.acme.example")
+    assert config.next_hop.tls_of(Address("mx.example", 25)) == ("required", None, "")
+    assert config.release.passes is False
     assert config.hold.recall == 0
     assert config.customer == (
         Customer(path="acme/sales", domains=("sales.acme.example", "xn--bcher-kva.example"), claim_locks_body=True),
@@ -121,6 +132,21 @@ def test_keywords_alone_do_not_read_the_environment(monkeypatch, tmp_path):
         ('data_dir = "d"\n[smtp]\nrecipient_limit = 5', "smtp.recipient_limit", "greater than or equal to 100"),
         ('data_dir = "d"\n[hold]\nexpiry = "2 weeks"', "hold.expiry", "a duration was expected"),
         ('data_dir = "d"\n[hold]\nrecall = 10', "hold.recall", "a duration was expected"),
+        ('data_dir = "d"\n[next_hop]\ntls = "yes"', "next_hop.tls", "'none', 'opportunistic', 'required' or 'verify'"),
+        ('data_dir = "d"\n[next_hop]\nca = "x.pem"', "next_hop", 'tls = "verify" was expected'),
+        ('data_dir = "d"\n[next_hop]\ntls = "verify"\nca = "x.pem"', "next_hop.ca", "no such file"),
+        ('data_dir = "d"\n[[next_hop.at]]\naddress = "a:1"', "next_hop", "a:1 is no next hop; one of 127.0.0.1:10026"),
+        (
+            'data_dir = "d"\n[[next_hop.at]]\naddress = "127.0.0.1:10026"\nnama = "x"',
+            "next_hop.at.1.nama",
+            "one of address, tls, ca, name was expected",
+        ),
+        (
+            'data_dir = "d"\n[[next_hop.at]]\naddress = "127.0.0.1:10026"\nname = "x"',
+            "next_hop",
+            'tls = "verify" was expected beside it',
+        ),
+        ('data_dir = "d"\n[release]\npasses = true', "release.passes", "was expected"),
         ('data_dir = "d"\n[next_hop]\ndomains = {"a b" = "x:1"}', "next_hop.domains.a b", "a domain was expected"),
         ('data_dir = "d"\n[database]\nurl = "mysql://x"', "database", "no url was expected"),
         ('data_dir = "d"\n[[customer]]\npath = "Acme"', "customer.1.path", "a path was expected"),
