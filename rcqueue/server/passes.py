@@ -26,7 +26,9 @@ VALID = 3600  #: seconds from the beginning of an attempt
 
 #: How the names of the fields begin that only we write, in lower case. From outside they are forged.
 OURS = (b"x-rcq-", b"x-rcqueue-")
-_OURS = re.compile(rb"(?im)^X-(?:Rcq|Rcqueue)-[!-9;-~]*[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*")
+_FIELD = rb"(?im)^%s[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*"
+_OURS = re.compile(_FIELD % rb"X-(?:Rcq|Rcqueue)-[!-9;-~]*")
+_OUR_PASS = re.compile(_FIELD % PASS_FIELD.encode())
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _PASS = re.compile(r"a=(\d{1,9}); t=(\d{1,12}); h=([0-9a-f]{64})")
 
@@ -68,12 +70,21 @@ def check(keys: Sequence[bytes], raw: bytes, sender: str, recipient: str, now: i
 
 def without_ours(raw: bytes) -> tuple[bytes, int]:
     """The message without the fields that only we write, and how many there were."""
+    return _without(_OURS, raw)
+
+
+def without_pass(raw: bytes) -> bytes:
+    """A mail of ours that came back, as it goes on: what else we wrote into it is for who reads it."""
+    return _without(_OUR_PASS, raw)[0]
+
+
+def _without(fields: re.Pattern[bytes], raw: bytes) -> tuple[bytes, int]:
     block = cut(raw)
     body_at = block.body_at
     if block.trouble is not None:  # a header that is not read to its end: it ends at the first empty line at the latest
         empty = _EMPTY_LINE.search(raw)
         body_at = min(body_at, empty.end()) if empty else body_at
-    header, count = _OURS.subn(b"", raw[:body_at])
+    header, count = fields.subn(b"", raw[:body_at])
     return (header + raw[body_at:] if count else raw), count
 
 

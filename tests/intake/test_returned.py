@@ -114,11 +114,11 @@ async def milter(world, postfix, tmp_path):
 async def test_milter_lets_it_go_on_once_and_holds_it_when_it_comes_again(world, milter, postfix):
     raw = await world.released()
     (mail,) = await comes(postfix.delivered)
-    assert mail.replace(b"\n", b"\r\n").endswith(MAIL)
-    assert b"x-rcq" not in mail.partition(b"\n\n")[0].lower()
+    release = (await world.queue.rows(t.attempt))[0]["release"]
+    assert mail.replace(b"\n", b"\r\n").endswith(f"X-Rcqueue-Release: {release}\r\n".encode() + MAIL)
+    assert mail.partition(b"\n\n")[0].lower().count(b"x-rcq") == 1
     assert not world.judge.asked
     (row,) = await world.others("PASSED")
-    release = (await world.queue.rows(t.attempt))[0]["release"]
     assert (row["origin"], row["reason"]) == ("milter", f"released from here as {release}")
     (entry,) = await world.queue.entries("mail.pass")
     assert entry["facts"]["release"] == release
@@ -223,7 +223,7 @@ async def filter(world, tmp_path):
 async def test_content_filter(world, filter, lmtp):
     raw = await world.released()
     (mail,) = filter.behind.received()
-    assert mail.raw == MAIL
+    assert mail.raw == raw.partition(b"\r\n")[0] + b"\r\n" + MAIL and mail.raw.startswith(b"X-Rcqueue-Release: ")
     assert [r.partition(" as ")[0] for r in await world.reasons("PASSED")] == ["POLICY released from here"]
     assert "Held as" in await world.say(raw, lmtp=lmtp)
     (reason,) = await world.reasons("ONHOLD")

@@ -43,12 +43,14 @@ async def test_spam_is_released_through_the_milter_that_held_it(tmp_path: Path, 
             history = await comes(lambda: _released(ben, held.id))
             assert history[-1].facts["queue_id"] in postfix.log() and history[-1].facts["queue_id"] in history[-1].note
 
-            assert mail.replace(b"\n", b"\r\n").endswith(GTUBE_MAIL) and b"X-Rcq" not in mail
+            assert mail.replace(b"\n", b"\r\n").endswith(GTUBE_MAIL) and b"X-Rcqueue-Pass" not in mail
             # What was delivered carries no pass: sent round, it is spam again.
             await send(mail.replace(b"\n", b"\r\n"))
             (again,) = [row for row in (await ben.page()).rows if row.id != held.id]
             assert again.verdict == "SPAM" and "GTUBE" in again.rules
-            assert len(postfix.delivered()) == 1 and not await postfix.queue()
+            assert (
+                mail.count(b"X-Rcqueue-Release: ") == 1 and len(postfix.delivered()) == 1 and not await postfix.queue()
+            )
 
 
 async def _released(api, id):

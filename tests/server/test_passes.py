@@ -94,6 +94,10 @@ def test_fields_of_ours_go_and_all_else_stays():
     left = b"From: a\r\nX-Rcqueues: stays\r\nSubject: X-Rcq-A: x\r\n\r\nX-Rcq-In: body\r\n"
     assert passes.without_ours(raw) == (left, 3)
     assert passes.without_ours(MAIL) == (MAIL, 0)
+    assert passes.without_pass(raw) == raw
+    assert passes.without_pass(b"X-Rcqueue-Release: 1\r\n" + carrying("x\r\n y")) == b"X-Rcqueue-Release: 1\r\n" + (
+        b"X-Rcqueue-Release: rel-1\r\n" + MAIL
+    )
     long = b"X-Pad: x\r\n" * 50_000
     assert passes.without_ours(long + b"X-Rcq-A: 1\r\n\r\nX-Rcq-In: body\r\n") == (long + b"\r\nX-Rcq-In: body\r\n", 1)
 

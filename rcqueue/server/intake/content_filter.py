@@ -15,6 +15,7 @@ from rcqueue.model.ids import encode_message
 from rcqueue.model.mail import Receipt, VerdictKind
 from rcqueue.model.scan import Action
 from rcqueue.server.config import Filter, Smtp
+from rcqueue.server.passes import without_pass
 from rcqueue.server.scan.base import ScanEnvelope
 from rcqueue.server.scan.decide import Decision
 from rcqueue.server.scan.judge import Judge, Judgement
@@ -120,7 +121,7 @@ class _Mail:
             self._intake.record(status, self._sender, to, *more, origin="filter", judgement=self._judgement)
 
     async def hand_over(self, handover: Handover, todo: Plan, server: Connection) -> None:
-        content = passed_on(self._data, todo.headers)
+        content = passed_on(self._data, todo.headers) if self._back is None else without_pass(self._data)
         first, replies = await handover.envelope(
             self._sender,
             todo.go,

@@ -16,7 +16,7 @@ from typing import cast
 
 from rcqueue.model.mail import Receipt, from_us
 from rcqueue.server.config import Milter
-from rcqueue.server.passes import OURS
+from rcqueue.server.passes import OURS, PASS_FIELD
 from rcqueue.server.scan.base import ScanEnvelope
 from rcqueue.server.scan.judge import Judge, Judgement
 from rcqueue.server.store.writer import Stopped
@@ -83,7 +83,7 @@ class _Message:
         self.dsn_mail = dsn.known(map(wire.text, arguments), dsn.OF_MAIL)
         self.dsn_rcpt: dict[bytes, str] = {}
         self.raw = bytearray()
-        self.forged: list[tuple[bytes, int]] = []  #: fields that only we write: name, and the how manieth of that name
+        self.ours: list[tuple[bytes, int]] = []  #: fields that only we write: name, and the how manieth of that name
         self._seen: dict[bytes, int] = {}
 
     def recipient(self, said: bytes, *arguments: bytes) -> None:
@@ -96,7 +96,7 @@ class _Message:
         lower = name.lower()
         if lower.startswith(OURS):
             self._seen[lower] = self._seen.get(lower, 0) + 1
-            self.forged.append((name, self._seen[lower]))
+            self.ours.append((name, self._seen[lower]))
 
 
 class _Session(asyncio.Protocol):
@@ -246,12 +246,13 @@ class _Session(asyncio.Protocol):
         if todo.go and back is not None:
             if not await intake.lets_go(back, sender, raw, receipt, origin="milter"):
                 return wire.DISCARD
+            message.ours = [(name, nth) for name, nth in message.ours if name.lower() == PASS_FIELD.lower().encode()]
         elif todo.go:
             intake.record("PASSED", sender, todo.go, raw, receipt, origin="milter", judgement=judgement)
         return self._edits(message, addresses, todo) if todo.go else wire.DISCARD
 
     def _edits(self, message: _Message, addresses: dict[bytes, str], todo: Plan) -> bytes:
-        edits = [wire.delete_header(name, nth) for name, nth in reversed(message.forged)]
+        edits = [wire.delete_header(name, nth) for name, nth in reversed(message.ours)]
         edits += [
             wire.delete_recipient(said) for said in dict.fromkeys(message.recipients) if addresses[said] in todo.hold
         ]
