@@ -17,7 +17,11 @@ GROUPS = {
     "durable": ["tests/server/test_durable.py"],
     "machine": ["tests/server/test_machine.py", "tests/server/test_mutants.py", "tests/server/test_races.py"],
     "delivery": ["tests/server/test_delivery.py"],
-    "mailpath": ["tests/server/test_mail_path.py", "tests/server/test_smuggling.py"],
+    "mailpath": [
+        "tests/server/test_mail_path.py",
+        "tests/server/test_smuggling.py",
+        "tests/server/test_mail_path_killed.py",
+    ],
     "canary": ["tests/server/test_canary.py"],
     "reading": ["tests/reading"],
     "hostile": ["tests/server/test_hostile_end_to_end.py"],

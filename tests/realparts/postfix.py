@@ -6,6 +6,7 @@ Mail for rcq.example goes to a Maildir in the folder, by Postfix's own delivery;
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import pwd
@@ -119,12 +120,23 @@ class Postfix:
     async def __aenter__(self) -> Self:
         try:
             self._configure()
-            await self.run("postfix", "start")
-            await self._listens()
+            await self.start()
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
         return self
+
+    async def kill(self) -> None:
+        """kill -9 of all of it."""
+        pids = await asyncio.to_thread(_with_children, int((self.folder / "queue/pid/master.pid").read_text()))
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    async def start(self) -> None:
+        """After `kill`: a new one, on the same queue. Returns when it listens."""
+        await self.run("postfix", "start")
+        await self._listens()
 
     async def __aexit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         master = self.folder / "queue/pid/master.pid"
@@ -171,6 +183,19 @@ class Postfix:
     def delivered(self) -> list[bytes]:
         """The mails in the Maildir."""
         return [path.read_bytes() for path in sorted(self.mail.glob("all/new/*"))]
+
+
+def _with_children(pid: int) -> list[int]:
+    """A process and all below it, the parents first."""
+    parents: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            id, rest = stat.read_text().split(" ", 1)
+            parents.setdefault(int(rest.rpartition(")")[2].split()[1]), []).append(int(id))
+    found = [pid]
+    for one in found:
+        found += parents.get(one, [])
+    return found
 
 
 async def comes(what: Callable[[], Any], seconds: float = 15) -> Any:
