@@ -7,154 +7,41 @@ written "50M", "512K" or a number, and are bytes. Relative paths are relative to
 
 from __future__ import annotations
 
-import ipaddress
-import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import (
     BaseSettings,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 
 from rcqueue.model.access import ROOT
-from rcqueue.model.fields import ascii_domain
+
+from .config_values import (
+    DAY,
+    SECOND,
+    Address,
+    Bytes,
+    CustomerPath,
+    Domain,
+    Endpoint,
+    Listen,
+    MailAddress,
+    Microseconds,
+    Network,
+    Word,
+    longest_match,
+)
+
+__all__ = ["DAY", "SECOND", "Address"]  # what whoever reads the configuration needs beside it
 
 ENVIRONMENT = "RCQUEUE__"
-DAY = 86400 * 1_000_000
-SECOND = 1_000_000
-
-T = TypeVar("T")
 
 
 class ConfigMistake(Exception):
     """The text has one line a mistake: where it stands, the key, and what was expected there."""
-
-
-# -- values -----------------------------------------------------------------------------------------------------------
-
-
-class Address(NamedTuple):
-    """Where something listens, or is reached."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-    @property
-    def is_loopback(self) -> bool:
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host.lower() == "localhost"
-
-
-_DURATION = re.compile(r"(\d{1,9})\s*(d|h|m|s|ms)")
-_UNITS = {"d": DAY, "h": 3600 * SECOND, "m": 60 * SECOND, "s": SECOND, "ms": 1000}
-_SIZE = re.compile(r"(\d{1,12})\s*([KMG]?)B?", re.IGNORECASE)
-_ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]/]+)):(?P<port>\d{1,5})")
-_ELEMENT = r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?"
-_PATH = re.compile(rf"{_ELEMENT}(?:/{_ELEMENT})*")
-_LABEL = r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?"
-_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-
-
-def _duration(value: Any) -> int:
-    found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if not found:
-        raise ValueError('a duration was expected, such as "14d", "36h", "10m" or "10s"')
-    return int(found[1]) * _UNITS[found[2]]
-
-
-def _size(value: Any) -> int:
-    found = _SIZE.fullmatch(str(value).strip()) if isinstance(value, str | int) else None
-    if not found or isinstance(value, bool) or not int(found[1]):
-        raise ValueError('a size was expected, such as "50M", "512K" or a number of bytes')
-    return int(found[1]) << {"": 0, "K": 10, "M": 20, "G": 30}[found[2].upper()]
-
-
-def _address(value: Any) -> Address:
-    if isinstance(value, Address):
-        return value
-    found = _ADDRESS.fullmatch(value.strip()) if isinstance(value, str) else None
-    if not found or int(found["port"]) > 65535:
-        raise ValueError('HOST:PORT was expected, such as "127.0.0.1:8025" or "[::1]:8025"')
-    return Address(found["v6"] or found["host"], int(found["port"]))
-
-
-def _endpoint(value: Any) -> Address | Path:
-    if isinstance(value, Path) or (isinstance(value, str) and value.startswith(("/", "unix:"))):
-        return Path(str(value).removeprefix("unix:"))
-    try:
-        return _address(value)
-    except ValueError:
-        raise ValueError('HOST:PORT or the path of a unix socket was expected, such as "unix:/run/x.sock"') from None
-
-
-def _domain(value: str) -> str:
-    domain = ascii_domain(value)
-    if not _DOMAIN.fullmatch(domain):
-        raise ValueError('a domain was expected, such as "example.org"')
-    return domain
-
-
-_LOCAL_PART = re.compile(r'"(?:[^"\\]|\\.)*+"|[^\s"\\@<>(),;:\[\]]++')
-
-
-def mail_address(value: str) -> str:
-    """An address as an envelope names it. Raises ValueError for what is none."""
-    local, at, domain = value.rpartition("@")
-    fits = at and len(value) <= 254 and value.isprintable() and _LOCAL_PART.fullmatch(local)
-    if not fits or not _DOMAIN.fullmatch(ascii_domain(domain)) or domain.endswith("."):
-        raise ValueError('an address was expected, such as "postmaster@example.org"')
-    return value
-
-
-def _word(value: str) -> str:
-    if not re.fullmatch(r"[!-<>-~](?:[ -<>-~]{0,38}[!-<>-~])?", value):
-        raise ValueError('1 to 40 printable ASCII characters without "=" were expected, such as "[SPAM]"')
-    return value
-
-
-def _path(value: str) -> str:
-    if not _PATH.fullmatch(value) or value.startswith(f"{ROOT}/"):
-        raise ValueError('a path was expected: lower-case names with "/" between them, such as "acme/sales"')
-    return value
-
-
-def longest_match(table: Mapping[str, T], recipient: str) -> T | None:
-    """What `table` has for the recipient's domain, or for the nearest domain above it."""
-    labels = ascii_domain(recipient.rpartition("@")[2]).split(".")
-    for start in range(len(labels)):
-        domain = ".".join(labels[start:])
-        if domain in table:
-            return table[domain]
-    return None
-
-
-def _network(value: Any) -> Any:
-    try:
-        return ipaddress.ip_network(value)
-    except ValueError as error:
-        raise ValueError(
-            f'an address or a network was expected, such as "127.0.0.1" or "192.0.2.0/24" ({error})'
-        ) from None
-
-
-# NoDecode: a value from the environment is written as in the file, not as JSON.
-Listen = Annotated[Address, NoDecode, BeforeValidator(_address)]
-Endpoint = Annotated[Address | Path, NoDecode, BeforeValidator(_endpoint)]
-Microseconds = Annotated[int, BeforeValidator(_duration)]
-Bytes = Annotated[int, BeforeValidator(_size)]
-Domain = Annotated[str, AfterValidator(_domain)]
-MailAddress = Annotated[str, AfterValidator(mail_address)]
-Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_network)]
 
 
 # -- the tables of the file -------------------------------------------------------------------------------------------
@@ -293,7 +180,7 @@ class NextHop(_Table):
 class Release(_Table):
     #: Whom a release "to postmaster" goes to, and the From of what we make for one; None: postmaster at the domain.
     postmaster: MailAddress | None = None
-    tag: Annotated[str, AfterValidator(_word)] = "[SPAM]"  #: stands before the subject of a tagged mail
+    tag: Word = "[SPAM]"  #: stands before the subject of a tagged mail
     #: A released mail carries a pass, by which it is not caught again here (server/passes.py).
     passes: bool = Field(default=True, alias="pass")
 
@@ -316,7 +203,7 @@ class HoldTerms(_Table):
 
 
 class Customer(_Table):
-    path: Annotated[str, AfterValidator(_path)]
+    path: CustomerPath
     domains: tuple[Domain, ...] = ()
     claim_locks_body: bool = False
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rcqueue.model.access import ROOT
-from rcqueue.server.config import longest_match
+from rcqueue.server.config_values import longest_match
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.journal import Draft
 from rcqueue.server.store.rows import Needs, Rows

@@ -15,7 +15,7 @@ from rcqueue.model.ids import encode_mail
 from rcqueue.model.journal import LEASE
 from rcqueue.model.mail import from_us, to_us
 from rcqueue.model.query import Query, matching
-from rcqueue.server.config import mail_address
+from rcqueue.server.config_values import mail_address
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.journal import Draft
 from rcqueue.server.store.query_sql import facts_of

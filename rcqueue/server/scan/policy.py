@@ -33,7 +33,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from rcqueue.server.config import ConfigMistake, Domain, longest_match
+from rcqueue.server.config import ConfigMistake
+from rcqueue.server.config_values import Domain, longest_match
 
 from .attachments import AttachmentRule
 
