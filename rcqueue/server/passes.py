@@ -22,6 +22,7 @@ from rcqueue.server.reading.fields import cut
 
 RELEASE_FIELD = "X-Rcqueue-Release"
 PASS_FIELD = "X-Rcqueue-Pass"  # noqa: S105
+LOOP = "loop"  #: how the reason begins that a mail is held for which came back
 VALID = 3600  #: seconds from the beginning of an attempt
 
 #: How the names of the fields begin that only we write, in lower case. From outside they are forged.

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from rcqueue.cli import main
+from rcqueue.model.ids import encode_message
 from rcqueue.model.mail import Receipt, from_us
 from rcqueue.model.scan import Action
 from rcqueue.server.intake.hold import Intake
@@ -39,17 +40,17 @@ async def judged(live: Live, raw: bytes, *to: str, sender: str = "ada@sender.exa
 
 async def held(live: Live, raw: bytes, *to: str, sender: str = "ada@sender.example") -> list[str]:
     """The ids of what a way in that judges holds of a mail."""
-    from rcqueue.model.ids import encode_message
-
     recipients: Sequence[str] = to or ("bob@acme.example",)
     judgement = await live.server.judge.judge(raw, ScanEnvelope(sender, tuple(recipients)))
     hold = {who: decision for who, decision in judgement.by_recipient.items() if decision.action is Action.HOLD}
-    if not hold:
-        return []
+    return await held_as(live, raw, Judgement(judgement.results, hold, judgement.contents), sender) if hold else []
+
+
+async def held_as(live: Live, raw: bytes, judgement: Judgement, sender: str = "ada@sender.example") -> list[str]:
     receipt = Receipt(at=from_us(live.server.marshal.clock.now()), client="192.0.2.1", helo="mx", protocol="ESMTP")
     intake = Intake(live.server.marshal, live.config)
-    held = Judgement(judgement.results, hold, judgement.contents)
-    ids = await intake.hold(sender, list(hold), raw, receipt, origin="milter", judgement=held)
+    to = list(judgement.by_recipient)
+    ids = await intake.hold(sender, to, raw, receipt, origin="milter", judgement=judgement)
     return [encode_message(id) for id in ids]
 
 

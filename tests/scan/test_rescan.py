@@ -13,13 +13,15 @@ from sqlalchemy import func, select
 from rcqueue.client.api import ApiProblem
 from rcqueue.model.act import ActBody, ActProgress, ActRequest, Verb
 from rcqueue.model.ids import parse_id
+from rcqueue.server.intake.returned import Returned
+from rcqueue.server.passes import Pass
 from rcqueue.server.store import tables as t
 from tests.realparts import spamd as spamassassin
 from tests.realparts.spamd import CUSTOM, Spamd
 from tests.server.live import Live
 
-from .mails import EICAR_MAIL, SPAM, mail, raw
-from .rulesite import Shell, held, site
+from .mails import EICAR_MAIL, HAM, SPAM, mail, raw
+from .rulesite import Shell, held, held_as, site
 
 pytestmark = pytest.mark.xdist_group("scanners")
 POLICY = """
@@ -314,6 +316,25 @@ async def test_a_scanner_that_is_away_lets_nothing_pass(tmp_path, spamd):
         assert act.would == {"hold": 1}
         assert (await confirmed(live, act)).results == {"held": 1}
         assert "clamav is away" in (await live.api("ben").part(id, "verdict")).reason
+
+
+async def test_a_mail_that_came_back_does_not_pass(live):
+    back = Returned(Pass("1QGZ5CH2N8M4A000-1841", 1), "bob@acme.example", True)
+    (id,) = await held_as(live, HAM, back.loops)
+    assert [r.would for r in (await live.api("ben").act(id, Verb.RESCAN)).results] == ["hold"]
+    assert (await weighed(live)).would == {"hold": 1}
+    assert (await live.api("ben").part(id, "verdict")).reason.startswith("loop: released as")
+
+
+async def test_the_timeline_tells_when_it_was_scanned_and_what_changed(live):
+    (id,) = await held(live, giraffe())
+    await live.api("anna").set_policy(POINTS, -3, "wrong")
+    await live.api("ben").act(id, Verb.RESCAN)
+    steps = (await live.api("ben").part(id, "timeline")).steps
+    told = [(step.what, step.detail) for step in steps[[s.what for s in steps].index("mail.hold") + 1 :]]
+    assert [what for what, _ in told if what != "policy.set"] == ["scan", "scan", "decision", "mail.rescan"]
+    assert dict(told)["mail.rescan"] == "SPAM -> POLICY" and "scanned again" in dict(told)["decision"]
+    assert [step.at for step in steps] == sorted(step.at for step in steps)
 
 
 async def test_by_the_command_line_and_acpi(live, tmp_path, monkeypatch, capsys):

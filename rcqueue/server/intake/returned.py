@@ -17,12 +17,10 @@ from rcqueue.model.mail import VerdictKind
 from rcqueue.model.scan import Action
 from rcqueue.server.marshal import Marshal
 from rcqueue.server.marshal.hold import returned_term
-from rcqueue.server.passes import Pass, check
+from rcqueue.server.passes import LOOP, Pass, check
 from rcqueue.server.scan.decide import Decision
 from rcqueue.server.scan.judge import Judgement
 from rcqueue.server.store import tables as t
-
-LOOP = "loop"
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,6 +173,7 @@ def _hold(rows: Rows, a: Arrival, now: int, seq: int, expiry: int) -> Draft:
             "withheld": scan.withheld,
             "verdict": verdict.model_dump_json(exclude={"id"}),
             "scans": a.scans,
+            "rescanned": None,
             "deep": None,
         },
     )

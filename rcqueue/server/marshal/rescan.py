@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -46,9 +46,12 @@ class Judged(BaseModel):
     strip: dict[int, list[str]] = {}
 
     @classmethod
-    def of(cls, judgement: Judgement, recipients: Mapping[int, str]) -> Judged:
-        """`recipients` by the n of their mails. The message's verdict is that of the first that would not pass."""
+    def of(cls, judgement: Judgement, recipients: Mapping[int, str], loop: str = "") -> Judged:
+        """`recipients` by the n of their mails. The message's verdict is that of the first that would not pass. `loop`:
+        it came back, as this says, and is held whatever the scanners find."""
         decisions = {n: judgement.by_recipient[to] for n, to in recipients.items()}
+        if loop:
+            decisions = {n: _held_as(decision, loop) for n, decision in decisions.items()}
         first = next((d for d in decisions.values() if d.action is not Action.PASS), next(iter(decisions.values())))
         reasons = dict.fromkeys(d.reason for d in decisions.values() if d.reason)
         return cls(
@@ -65,6 +68,13 @@ class Judged(BaseModel):
     def way(self, n: int) -> str | None:
         names = self.strip.get(n)
         return Way(form=ReleaseAs.STRIPPED, strip=names).model_dump_json() if names else None
+
+
+def _held_as(decision: Decided, loop: str) -> Decided:
+    if decision.action not in (Action.PASS, Action.TAG):
+        return decision
+    reason = "; ".join(filter(None, (loop, decision.reason)))
+    return replace(decision, action=Action.HOLD, kind=VerdictKind.POLICY, reason=reason)
 
 
 def _word(decision: Decided) -> str:
@@ -109,7 +119,7 @@ def new_verdict(d: Doing) -> dict[str, Any]:
         rules=judged.rules,
     )
     scans = json.dumps([scan.model_dump(mode="json") for scan in judged.scans], ensure_ascii=False)
-    values = {"verdict": detail.model_dump_json(exclude={"id"}), "scans": scans}
+    values = {"verdict": detail.model_dump_json(exclude={"id"}), "scans": scans, "rescanned": d.change.now}
     rows.sweep(t.message_detail.update().where(t.message_detail.c.message == id).values(**values))
     return facts
 

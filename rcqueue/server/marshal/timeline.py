@@ -35,15 +35,17 @@ def timeline(connection: Connection, who: Access, message: int, n: int | None = 
     row = message_row(connection, who, message)
     classes = who.classes_at(row.customer)
     columns = t.message_detail.c
-    query = select(columns.receipt, columns.verdict, columns.scans).where(columns.message == message)
+    query = select(columns.receipt, columns.verdict, columns.scans, columns.rescanned).where(columns.message == message)
     detail = connection.execute(query).one_or_none()  # None: it was purged with the bytes
     before: list[Step] = []
+    anew: list[Step] = []
     if detail is not None:
         before += _arrival(classes, row, Receipt.model_validate_json(detail.receipt))
-        before += _judgement(classes, row, stored_scans(detail.scans), stored_verdict(detail.verdict))
+        judged = _judgement(classes, row, stored_scans(detail.scans), stored_verdict(detail.verdict), detail.rescanned)
+        (before if detail.rescanned is None else anew).extend(judged)
     attempts, left = _attempts(connection, message, n)
     told, untold = _told(connection, who, row, n, {(a.n, a.number): a for a in attempts})
-    after = [step for attempt in attempts for step in _tries(classes, row, attempt)] + told
+    after = anew + [step for attempt in attempts for step in _tries(classes, row, attempt)] + told
     after.sort(key=lambda step: step.at or datetime.min.replace(tzinfo=UTC))
     id = encode_message(message) if n is None else encode_mail(message, n)
     return Timeline(id=id, steps=before + after, more=left + untold)
@@ -96,10 +98,14 @@ def _said_at(text: str) -> datetime | None:
 # -- how it was judged
 
 
-def _judgement(classes: Classes, row: Any, scans: Sequence[ScanResult], verdict: VerdictDetail) -> Iterator[Step]:
+def _judgement(
+    classes: Classes, row: Any, scans: Sequence[ScanResult], verdict: VerdictDetail, rescanned: int | None
+) -> Iterator[Step]:
+    """As it came in, or as it was judged when it was last scanned again."""
     if DataClass.HEADERS in classes:
         for scan in scans:
-            yield Step(what="scan", who=scan.scanner, detail=_scan(result_for(classes, scan)))
+            at = None if rescanned is None else from_us(rescanned)
+            yield Step(at=at, what="scan", who=scan.scanner, detail=_scan(result_for(classes, scan)))
     reason = verdict.reason if DataClass.RULES in classes else ""
     score = ""
     if verdict.score is not None and DataClass.HEADERS in classes:
@@ -110,7 +116,7 @@ def _judgement(classes: Classes, row: Any, scans: Sequence[ScanResult], verdict:
         said = f"{row.verdict}{score}{f': {reason}' if reason else ''}"
     # A verdict that no scanner of ours gave is what the header says, which anybody may have written.
     yield Step(
-        at=from_us(row.at),
+        at=from_us(row.at if rescanned is None else rescanned),
         what="decision",
         who="policy" if scans else "header",
         detail=said,
@@ -173,6 +179,8 @@ def _facts(facts: dict[str, Any], mails: Sequence[int], row: Any) -> str:
     if isinstance(part := facts.get("part"), str):
         said.append(f"the {part}")
     said += [f"{name} {facts[name]}" for name in _WORDS if isinstance(facts.get(name), str)]
+    if isinstance(verdict := facts.get("verdict"), list):
+        said.append("still " + verdict[1] if verdict[0] == verdict[1] else " -> ".join(verdict))
     if facts.get("normalised"):
         said.append("bare line ends made whole")
     if facts.get("act"):

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, func, select
 from rcqueue.model.access import Access, Right
 from rcqueue.model.act import ActState
 from rcqueue.model.mail import Receipt
+from rcqueue.server.passes import LOOP
 from rcqueue.server.scan.base import ScanEnvelope
 from rcqueue.server.scan.judge import Judge
 from rcqueue.server.store import tables as t
@@ -23,7 +24,7 @@ from rcqueue.server.store.database import Database
 from rcqueue.server.store.writer import Operation, Stopped
 
 from .rescan import PASSES, Judged, KeepWeighed, Weighed
-from .show import raw_bytes
+from .show import raw_bytes, stored_verdict
 
 log = logging.getLogger(__name__)
 AT_ONCE = 2  #: messages
@@ -35,6 +36,7 @@ class _Message:
     raw: bytes
     envelope: ScanEnvelope
     recipients: dict[int, str]  # by the n of their mails
+    loop: str  # that it came back, if it did
 
 
 class Weighing:
@@ -50,13 +52,15 @@ class Weighing:
 
     async def act(self, act: str) -> None:
         """Weighs all of an act that is not weighed yet; after a restart it goes on where it was."""
+        after = 0
         while True:
             try:
-                found = await self._database.read(_unweighed, act)
+                found = await self._database.read(_unweighed, act, after)
                 if not found:
                     await self._do(Weighed(act, await self._database.read(_passing, act)))
                     return
                 await asyncio.gather(*(self._weigh(act, message, numbers) for message, numbers in found.items()))
+                after = max(found)
             except Stopped:
                 return
             except Exception:
@@ -74,7 +78,8 @@ class Weighing:
             if message is None:
                 return None
             try:
-                return Judged.of(await self._judge.judge(message.raw, message.envelope), message.recipients)
+                judgement = await self._judge.judge(message.raw, message.envelope)
+                return Judged.of(judgement, message.recipients, message.loop)
             except Exception:  # it stays as it was, and the others are not kept waiting
                 log.exception("a message could not be scanned again")
                 return None
@@ -90,8 +95,10 @@ def _read(connection: Connection, id: int, numbers: tuple[int, ...], who: Access
     recipients = {mail.n: mail.rcpt for mail in mails if mail.status == "ONHOLD" or mail.n in numbers}
     if not recipients:
         return None
-    kept = connection.execute(select(t.message_detail.c.receipt).where(t.message_detail.c.message == id)).scalar()
-    receipt = Receipt.model_validate_json(kept) if kept else None
+    detail = t.message_detail.c
+    kept = connection.execute(select(detail.receipt, detail.verdict).where(detail.message == id)).one_or_none()
+    receipt = Receipt.model_validate_json(kept.receipt) if kept else None
+    reason = stored_verdict(kept.verdict).reason if kept else ""
     envelope = ScanEnvelope(
         message.sender,
         tuple(dict.fromkeys(recipients.values())),
@@ -99,16 +106,21 @@ def _read(connection: Connection, id: int, numbers: tuple[int, ...], who: Access
         receipt.helo if receipt else "",
         receipt.ident if receipt else "",
     )
-    return _Message(raw_bytes(connection, id), envelope, recipients)
+    return _Message(raw_bytes(connection, id), envelope, recipients, reason if reason.startswith(f"{LOOP}:") else "")
 
 
-def _unweighed(connection: Connection, act: str) -> dict[int, tuple[int, ...]]:
-    """Some messages of an act, with the mails of it; none when it is not to be weighed any more."""
+def _unweighed(connection: Connection, act: str, after: int) -> dict[int, tuple[int, ...]]:
+    """Some messages of an act beyond `after`, with the mails of it; none when it is not to be weighed any more."""
     weighing = select(t.act.c.id).where(t.act.c.id == act, t.act.c.state == ActState.WEIGHING.value)
     if connection.execute(weighing).first() is None:
         return {}
     mail = t.act_mail.c
-    some = select(mail.message).distinct().where(mail.act == act, mail.would.is_(None)).order_by(mail.message)
+    some = (
+        select(mail.message)
+        .distinct()
+        .where(mail.act == act, mail.message > after, mail.would.is_(None))
+        .order_by(mail.message)
+    )
     messages = connection.execute(some.limit(CHUNK)).scalars().all()
     found: dict[int, tuple[int, ...]] = {}
     for row in connection.execute(

@@ -202,6 +202,7 @@ message_detail = Table(
     Column("withheld", Integer, nullable=False),
     Column("verdict", Text, nullable=False),  # model.mail.VerdictDetail without id
     Column("scans", Text, nullable=False, default="[]"),  # what our scanners said: a JSON list of scan.base.ScanResult
+    Column("rescanned", Big),  # when verdict and scans were made anew
     Column("deep", LargeBinary),  # zlib JSON of reading.deep.Deep, once somebody opened the body
 )
 

@@ -418,6 +418,7 @@ def upgrade() -> None:
         sa.Column("withheld", sa.Integer(), nullable=False),
         sa.Column("verdict", sa.Text(), nullable=False),
         sa.Column("scans", sa.Text(), nullable=False),
+        sa.Column("rescanned", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("deep", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("message"),
     )
