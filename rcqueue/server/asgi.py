@@ -16,6 +16,7 @@ from sqlalchemy import Connection, func, select
 
 from rcqueue import __version__
 from rcqueue.model.health import WayIn
+from rcqueue.server import learning
 from rcqueue.server.config import Address, Config
 from rcqueue.server.delivery import Delivery
 from rcqueue.server.health import Around, Monitor
@@ -29,6 +30,7 @@ from rcqueue.server.intake.hold import Intake
 from rcqueue.server.intake.milter import MilterIntake
 from rcqueue.server.intake.postfix_hold import PostfixHold
 from rcqueue.server.intake.smtp import LmtpIntake, SmtpIntake
+from rcqueue.server.learning import Learning
 from rcqueue.server.marshal import Marshal, Terms
 from rcqueue.server.marshal.clockwork import Clockwork
 from rcqueue.server.marshal.customers import SetCustomers
@@ -137,6 +139,7 @@ class Server:
         self.judge = Judge(config, readers, self.rules)
         stack.push_async_callback(self.judge.close)
         await self.judge.start()
+        self.learning = Learning(self.marshal, self.judge)
         self.marshal.judge_by(self.judge)
         pushes = Pushes(self.marshal, self.judge, config)
         await pushes.start()
@@ -164,6 +167,7 @@ class Server:
         )
         await stack.enter_async_context(self._running(hub.run(), "hub"))
         await stack.enter_async_context(self._running(Clockwork(self.marshal).run(), "clockwork"))
+        await stack.enter_async_context(self._running(self.learning.run(), "learning"))
         await self.delivery.start()
         stack.push_async_callback(self.delivery.stop)
         await self.marshal.resume_acts()
@@ -203,6 +207,8 @@ class Server:
         self.rules.tell(kinds)
         self.hub.wake(seq)
         self.delivery.wake()
+        if kinds & learning.KINDS:
+            self.learning.wake()
 
     @contextlib.asynccontextmanager
     async def _running(self, work: Any, name: str) -> AsyncIterator[None]:

@@ -11,7 +11,7 @@ import pytest
 
 from rcqueue.server.config import Config, ConfigMistake
 from rcqueue.server.scan.base import ScanEnvelope
-from rcqueue.server.scan.judge import Judge
+from rcqueue.server.scan.judge import Judge, Lesson
 from tests.realparts.part import free_port
 
 from .mails import CUSTOM_MAIL, EICAR_MAIL, GTUBE_MAIL, HAM, SPAM, with_file, zipped
@@ -122,13 +122,13 @@ async def test_one_that_is_away_is_named_and_what_the_policy_says_is_done(tmp_pa
 async def test_it_learns_where_it_can_and_says_where_not(tmp_path, spamd, clamd):
     judge = Judge(config(tmp_path, "", spamassassin=spamd.port, clamav=clamd.port, rspamd=free_port()))
     assert await judge.learn(HAM, "ham") in (
-        {"spamassassin": "learned as ham"},
-        {"spamassassin": "known as ham already"},
+        {"spamassassin": Lesson("learned as ham")},
+        {"spamassassin": Lesson("known as ham already")},
     )
     await judge.close()
     away = Judge(config(tmp_path, "", spamassassin=free_port()))
     (said,) = (await away.learn(HAM, "ham")).values()
-    assert said.startswith("not learned: spamassassin: ") and "can't be reached" in said
+    assert said.said.startswith("not learned: spamassassin: ") and "can't be reached" in said.said and said.again
     await away.close()
 
 

@@ -1,4 +1,5 @@
-"""A server in a process of its own, to be traced and killed: `python -m tests.server.child FOLDER [SYNCHRONOUS]`.
+"""A server in a process of its own, to be traced and killed: `python -m tests.server.child FOLDER SYNCHRONOUS CONFIG`
+(more of the configuration, in JSON).
 
 Prints one line of JSON when it is ready: {"pid", "http", "smtp", "tokens": {NAME: TOKEN}}; serves until it is killed.
 """
@@ -19,9 +20,9 @@ from typing import Any, Self
 from .live import Live
 
 
-async def _serve(folder: Path, synchronous: str) -> None:
+async def _serve(folder: Path, synchronous: str, config: dict[str, Any]) -> None:
     tokens = folder / "tokens.json"
-    live = Live(folder, recall="0s", synchronous=synchronous)
+    live = Live(folder, recall="0s", synchronous=synchronous, **config)
     if tokens.exists():
         live.tokens = json.loads(tokens.read_text())
     async with live:
@@ -34,8 +35,9 @@ async def _serve(folder: Path, synchronous: str) -> None:
 class Child:
     """`with Child(folder) as child`: started and ready; killed at the end. `before` goes in front of the command."""
 
-    def __init__(self, folder: Path, synchronous: str = "FULL", before: tuple[str, ...] = ()) -> None:
-        command = [*before, sys.executable, "-m", "tests.server.child", str(folder), synchronous]
+    def __init__(self, folder: Path, synchronous: str = "FULL", before: tuple[str, ...] = (), **config: Any) -> None:
+        what = (str(folder), synchronous, json.dumps(config))
+        command = [*before, sys.executable, "-m", "tests.server.child", *what]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": "."}
         )
@@ -58,4 +60,4 @@ class Child:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "FULL"))
+    asyncio.run(_serve(Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])))

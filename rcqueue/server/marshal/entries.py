@@ -18,8 +18,10 @@ from rcqueue.server.store.pages import RowData, build_row, rows_by_id, session_m
 from .show import reply_for
 
 Json = dict[str, Any]
-#: Facts of a mail's entry that are told to whoever sees the entry: what became of an attempt.
-_TOLD = ("release", "attempt", "code", "queue_id", "tls", "dsn", "normalised", "ours_removed")
+#: Facts of a mail's entry that are told to whoever sees it: the way out, what became of an attempt, or of learning.
+_TOLD = frozenset(
+    "form to learn release attempt code queue_id tls dsn normalised ours_removed as results trouble".split()
+)
 _GRANTS = frozenset({"mail.claim", "mail.takeover"})
 
 
@@ -68,7 +70,7 @@ class Entries:
         facts = leaf.get("facts", {})
         if row.customer is None:
             entry["facts"] = facts
-        elif told := {name: facts[name] for name in _TOLD if name in facts}:
+        elif told := {name: fact for name, fact in facts.items() if name in _TOLD}:
             entry["facts"] = told
         return entry
 

@@ -55,7 +55,11 @@ class OverLimit(Exception):
 
 
 class NotLearned(Exception):
-    """Why a message was not learned, in our words."""
+    """Why a message was not learned, in our words; `again`: later it may be."""
+
+    def __init__(self, why: str, *, again: bool = False) -> None:
+        super().__init__(why)
+        self.again = again
 
 
 class Scanner(Protocol):
@@ -158,9 +162,18 @@ class Adapter(abc.ABC):
         """What came of it, in our words. Raises NotLearned."""
         if len(raw) > self.at.size_limit:
             raise NotLearned(f"{len(raw)} bytes, over the limit of {self.name}, {self.at.size_limit}")
-        said, error = await self._guarded(self._learn(raw, as_), marks=False)
+
+        async def ask() -> str | NotLearned:
+            try:
+                return await self._learn(raw, as_)
+            except NotLearned as why:
+                return why
+
+        said, error = await self._guarded(ask(), marks=False)
         if said is None:
-            raise NotLearned(f"{self.name}: {error}")
+            raise NotLearned(f"{self.name}: {error}", again=True)
+        if isinstance(said, NotLearned):
+            raise NotLearned(f"{self.name}: {said}")
         return said
 
     async def probe(self) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from rcqueue.model.scan import ScannerHealth, ScanResult
 from rcqueue.server.config import Config, ScannerAt
@@ -42,6 +43,13 @@ class Judgement:
     results: list[ScanResult]
     by_recipient: dict[str, Decision]
     contents: Contents = field(default_factory=Contents)
+
+
+class Lesson(NamedTuple):
+    """What came of learning, in our words; `again`: nothing yet."""
+
+    said: str
+    again: bool = False
 
 
 def policy_of(config: Config) -> Policy:
@@ -110,15 +118,18 @@ class Judge:
         scanners = self.scanners.values() if names is None else [self.scanners[name] for name in names]
         return list(await asyncio.gather(*(scanner.scan(raw, envelope) for scanner in scanners)))
 
-    async def learn(self, raw: bytes, as_: Learn) -> dict[str, str]:
-        """What came of it, by the name of each scanner that learns, in our words: a failure is one of them."""
-        scanners = [scanner for scanner in self.scanners.values() if scanner.can_learn]
+    async def learn(self, raw: bytes, as_: Learn, known: Container[str] = ()) -> dict[str, Lesson]:
+        """What came of it, by the name of each scanner that learns and is not among those that have `known` it."""
+        scanners = [scanner for name, scanner in self.scanners.items() if scanner.can_learn and name not in known]
         said = await asyncio.gather(*(scanner.learn(raw, as_) for scanner in scanners), return_exceptions=True)
-        answers: dict[str, str] = {}
+        answers: dict[str, Lesson] = {}
         for scanner, one in zip(scanners, said, strict=True):
-            if isinstance(one, BaseException) and not isinstance(one, NotLearned):
+            if isinstance(one, NotLearned):
+                answers[scanner.name] = Lesson(f"not learned: {one}", one.again)
+            elif isinstance(one, BaseException):
                 raise one
-            answers[scanner.name] = f"not learned: {one}" if isinstance(one, NotLearned) else one
+            else:
+                answers[scanner.name] = Lesson(one)
         return answers
 
     def health(self) -> list[ScannerHealth]:

@@ -79,7 +79,7 @@ class Rspamd(Adapter):
             return f"known as {as_} already"
         if status in (401, 403):
             raise NotLearned("its controller refuses the password of password_file")
-        raise NotLearned(f"its controller answers with status {status}")
+        raise (Trouble if status >= 500 else NotLearned)(f"its controller answers with status {status}")
 
     async def _post(self, url: str, raw: bytes, fields: list[tuple[str, str]]) -> tuple[int, bytes]:
         # From the envelope: what would end a header field, or is none, is left out rather than refused.
