@@ -21,8 +21,9 @@ from rcqueue.model.act import ActAnswer, ActBody, ActProgress, ActRequest, MailR
 from rcqueue.model.fields import Facts, MailFacts
 from rcqueue.model.health import Health
 from rcqueue.model.ids import encode_mail, encode_message, new_message_id
-from rcqueue.model.journal import Entry, Hello, History, MailChange
+from rcqueue.model.journal import Entry, Hello, History, MailChange, Step, Timeline
 from rcqueue.model.mail import (
+    Dsn,
     Envelope,
     HeaderField,
     Headers,
@@ -35,6 +36,7 @@ from rcqueue.model.mail import (
     Row,
     RowClaim,
     RuleHit,
+    ScanResult,
     Status,
     Summary,
     Text,
@@ -312,7 +314,21 @@ class FakeApi:
         return Summary(
             row=m.row(m.mails),
             headers=Headers(id=id, fields=[HeaderField(name=n, value=v) for n, v in fields], withheld=2),
-            verdict=VerdictDetail(id=id, verdict=m.verdict, score=m.score, required=5.0, reason="score", rules=points),
+            verdict=VerdictDetail(
+                id=id,
+                verdict=m.verdict,
+                score=m.score,
+                required=5.0,
+                reason="spamassassin: 8.1 of 5",
+                rules=points,
+                scans=[
+                    ScanResult(
+                        scanner="spamassassin", kind="SPAM", score=m.score, required=5.0, rules=points, seconds=0.42
+                    ),
+                    ScanResult(scanner="clamav", error="no answer within 5 s", seconds=5.0),
+                    ScanResult(scanner="sophos", skipped="14000 bytes, over size_limit, 10000"),
+                ],
+            ),
         )
 
     async def part(self, id: str, part: str) -> Any:
@@ -324,17 +340,23 @@ class FakeApi:
                     at=m.at,
                     client="203.0.113.7",
                     port=40112,
+                    name="mail.acrne.example",
                     helo="mail.acrne.example",
                     protocol="ESMTPS",
+                    ident="4F2Z1x0PQz",
+                    forwarded_by="192.0.2.1",
+                    dsn=Dsn(mail="RET=HDRS ENVID=QQ314159"),
                     tls="TLSv1.3",
                     sender=m.sender,
                     recipients=[mail.to for mail in m.mails],
                     size=m.size,
                     authentication=["mx.acme.example; spf=fail smtp.mailfrom=acrne.example; dkim=none; dmarc=fail"],
                 )
-                return ReceiptDetail(id=id, receipt=received)
+                return ReceiptDetail(id=id, receipt=received, origin="milter")
             case Part.HISTORY:
                 return History(id=id, entries=[e for e in self.store.journal if e.message == id])
+            case Part.TIMELINE:
+                return Timeline(id=id, steps=self._way(m))
             case Part.TEXT:
                 return Text(id=id, text="Dear customer,\n\nyour password expires today.")
             case Part.ENVELOPE:
@@ -345,6 +367,24 @@ class FakeApi:
                     lines.append(mail.model_copy(update={"expiry": m.expiry, "claim": claim}))
                 return Envelope(id=id, sender=m.sender, mails=lines)
         raise AssertionError(part)
+
+    def _way(self, m: Message) -> list[Step]:
+        client = "mail.acrne.example, helo mail.acrne.example, ESMTPS, TLSv1.3, through 192.0.2.1 as 4F2Z1x0PQz, milter"
+        hop = "from [10.0.0.7] with ESMTPSA id 77AE for <sales@acme.example>"
+        said = [("spamassassin", "SPAM, 8.1 of 5, 0.42 s"), ("clamav", "away: no answer within 5 s, 5.00 s")]
+        data = f"from <{m.sender}> to {len(m.mails)} recipients, {m.size} bytes"
+        steps = [
+            Step(at=m.at - timedelta(days=1), what="hop", who="mail.acrne.example", detail=hop, hearsay=True),
+            Step(at=m.at - timedelta(seconds=2), what="connect", who="203.0.113.7", detail=client),
+            Step(at=m.at - timedelta(seconds=1), what="data", detail=data),
+            *(Step(what="scan", who=scanner, detail=what) for scanner, what in said),
+            Step(at=m.at, what="decision", who="policy", detail="PHISH, 8.1 of 5: spamassassin: 8.1 of 5"),
+        ]
+        for entry in (e for e in self.store.journal if e.message == m.id):
+            of = f"all {len(m.mails)} mails" if len(entry.mails) == len(m.mails) > 1 else ""
+            detail = "; ".join(filter(None, (of, entry.note)))
+            steps.append(Step(at=entry.at, what=entry.kind, who=entry.actor, detail=detail, seq=entry.seq))
+        return steps
 
     async def act(self, id: str, verb: str, body: ActBody | None = None, *, key: str | None = None) -> ActAnswer:
         body = body or ActBody()

@@ -111,17 +111,18 @@ def _verdict(verdict: VerdictDetail) -> Iterator[str]:
         points = "" if rule.points is None else f"{rule.points:.1f}"
         yield f"{points:>7}  {rule.name}" + (f"  {rule.description}" if rule.description else "")
     for scan in verdict.scans:
-        yield f"{scan.scanner}: {_scan(scan)}, {scan.seconds:.2f} s"
+        yield f"{scan.scanner}: {_scan(scan)}"
     yield from _degraded(verdict.degraded)
 
 
 def _scan(scan: ScanResult) -> str:
     if scan.error is not None:
-        return f"no answer: {scan.error}"
+        return f"away: {scan.error}, {scan.seconds:.2f} s"
     if scan.skipped is not None:
         return f"not asked: {scan.skipped}"
     score = "" if scan.score is None else f" {scan.score:g}" + (f" of {scan.required:g}" if scan.required else "")
-    return f"{scan.kind or 'clean'}{score}" + (f": {', '.join(scan.threats)}" if scan.threats else "")
+    threats = f": {', '.join(scan.threats)}" if scan.threats else ""
+    return f"{scan.kind or 'clean'}{score}{threats}, {scan.seconds:.2f} s"
 
 
 def _step(step: Step, when: When) -> str:

@@ -2,8 +2,8 @@
 
 An action that reaches the server carries the name of its verb as OBJECT.VERB: `mail.release` is the key `r`, the route
 `POST /api/v1/mails/ID/release`, `rcqueue release` and `{"cmd": "mail.release"}`. A test walks the registry and fails
-where one is missing. Actions that only move the view are marked `view` and need none. Plain data, so that it loads
-before pydantic.
+where one is missing. Actions that only move the view, or ask how an act is to be done, are marked `view` and need none.
+Plain data, so that it loads before pydantic.
 """
 
 from __future__ import annotations
@@ -115,6 +115,26 @@ ACTIONS: tuple[Action, ...] = (
         _HELD,
         None,
         True,
+    ),
+    Action(
+        "view.release_as",
+        "release it in another form, to others, learning or allowing its sender",
+        "ctrl+r",
+        _Q,
+        Right.RELEASE,
+        True,
+        _HELD,
+        many=True,
+    ),
+    Action(
+        "view.delete_as",
+        "delete it, learning it as spam or blocking its sender",
+        "ctrl+d",
+        _Q,
+        Right.DELETE,
+        True,
+        _HELD,
+        many=True,
     ),
     # -- what the server is asked to show
     Action("mail.list", "filter the queue", "slash", ("queue",), Right.VIEW, footer="filter", cli="list"),
@@ -257,6 +277,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "view.back", "back", "escape,q", ("message", "people", "acts", "audit", "health", "help", "demo"), footer="back"
     ),
+    Action("view.leaving", "says how to leave", "q", ("queue",)),
     Action("view.redraw", "draw the screen anew", "ctrl+l", ("app",)),
     Action("view.help", "help: every key that works here", "question_mark", ("app",), footer="help"),
     Action("view.palette", "find any command by its name", "ctrl+p", ("app",), footer="commands"),

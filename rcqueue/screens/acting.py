@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from rcqueue.model.access import DataClass, Right
 from rcqueue.model.actions import Action, named
 from rcqueue.widgets import keymap
 from rcqueue.widgets.text import age, plural
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from rcqueue.model.mail import Row
 
 _POLL = 0.3  # seconds between looks at an act on many
+#: Actions that first ask how an act is to be done, and the act.
+HOW = {"view.release_as": "mail.release", "view.delete_as": "mail.delete"}
+_Asks = Callable[[Action, "Row | None"], Awaitable[dict[str, Any] | None]]  # gives the fields of the act
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +90,12 @@ class Acting:
         )
 
     async def do(self, name: str, target: Target | None, *, one: bool = False) -> None:
-        """The act `name` (mail.VERB) on what is marked, or else (or with `one`) on the target."""
+        """The act `name` (mail.VERB, or one of HOW) on what is marked, or else (or with `one`) on the target."""
+        ask, name = self._options if name in HOW else self._ask, HOW.get(name, name)
         action, view = named(name), self.desk.view
         marks, query = list(view.marks), self.desk.query.text or "status:onhold"
         if (marks or view.all_marked) and not one:
-            await self._many(action, marks, query)
+            await self._many(action, marks, query, ask)
             return
         if name == "mail.recall" and self.recall is not None:
             target = self.recall.target  # what was just released is meant, wherever the cursor is by now
@@ -101,7 +107,7 @@ class Acting:
             return
         if not self.desk.live and (target := await self._look_again(action, target)) is None:
             return
-        given = await self._ask(action, target.row)
+        given = await ask(action, target.row)
         if given is not None:
             await self._one(action, target, given)
 
@@ -166,6 +172,16 @@ class Acting:
                 return None if given is None else {"settle": given}
         return {}
 
+    async def _options(self, action: Action, row: Row | None) -> dict[str, Any] | None:
+        """How to release or delete."""
+        from .options import Options
+
+        administers = Right.ADMINISTER in self.desk.whoami.rights
+        others = self.desk.may_read(row) if row is not None else DataClass.BODY in self.desk.whoami.classes
+        what = "what is marked" if row is None else phrases.called(row)
+        sentence = f"{action.verb.capitalize()} {what}, and how?"
+        return await self.app.push_screen_wait(Options(action.verb, sentence, administers=administers, others=others))
+
     async def _answer(self, question: Ask) -> str | None:
         return await self.app.push_screen_wait(question)
 
@@ -195,10 +211,11 @@ class Acting:
             self.app.flash(str(lost), "bad")
         else:
             self._last = (target.id, action.verb, answer.seq, answer.fence)
-            said = phrases.done(action.verb, answer, target.row)
+            said = phrases.done(action.verb, answer, target.row, body)
             if action.verb == "release" and answer.recall_until is not None:
                 row = target.row.model_copy(update={"status": "RELEASING", "claim": None})
-                self.recall = Recall(Target(target.id, answer.seq, None, row, listed=False), answer.recall_until)
+                id = target.id[:13] if body.to else target.id  # what goes to others are other mails of the message
+                self.recall = Recall(Target(id, answer.seq, None, row, listed=False), answer.recall_until)
                 self.app.flash(said, countdown=answer.recall_until)
             else:
                 if action.verb == "recall":
@@ -210,14 +227,14 @@ class Acting:
 
     # -- many -------------------------------------------------------------------------------------------------------
 
-    async def _many(self, action: Action, marks: list[str], query: str) -> None:
+    async def _many(self, action: Action, marks: list[str], query: str, ask: _Asks) -> None:
         if self.running is not None:
             self.app.flash("an act is running already: ^x stops it", "warn")
             return
         if not keymap.allowed(action, self.situation(None)):
             self.app.flash(f"you lack the right to {action.right}: nothing done", "warn")
             return
-        given = await self._ask(action, None)
+        given = await ask(action, None)
         if given is None:
             return
         from rcqueue.model.act import ActRequest

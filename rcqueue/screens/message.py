@@ -16,7 +16,7 @@ from rcqueue.widgets.plain_table import PlainTable
 from rcqueue.widgets.text import age
 
 from . import frame, phrases
-from .acting import Target
+from .acting import HOW, Target
 from .reading import Reading, tab_line
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class MessageScreen(Screen[None]):
 
     def came(self, messages: set[str]) -> None:
         if self.reading.message in messages:
-            for part in ("history", "envelope"):
+            for part in ("timeline", "envelope"):
                 self.reading.forget_part(part)
             self._read()
 
@@ -151,7 +151,7 @@ class MessageScreen(Screen[None]):
         handler = getattr(self, "do_" + name.replace(".", "_"), None)
         if handler is not None:
             handler()
-        elif name.startswith("mail.") and self.app.queue.acting is not None:
+        elif (name.startswith("mail.") or name in HOW) and self.app.queue.acting is not None:
             self.app.work(self.app.queue.acting.do(name, self.painted, one=True))
         else:
             self.app.open(name)

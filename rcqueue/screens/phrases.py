@@ -8,7 +8,7 @@ from rcqueue.widgets.text import number, plural
 
 if TYPE_CHECKING:
     from rcqueue.client.api import ApiProblem
-    from rcqueue.model.act import ActAnswer, ActProgress
+    from rcqueue.model.act import ActAnswer, ActBody, ActProgress
     from rcqueue.model.mail import Row
 
 _DONE = {
@@ -37,6 +37,7 @@ _DOING = {
     "settle": "Settling",
     "rescan": "Letting go what would pass of",
 }
+_IN_FORM = {"attachment": " as an attachment", "tagged": ", tagged", "stripped": ", stripped"}
 _NOT_DONE = {
     "changed": "changed meanwhile",
     "claimed": "held by others",
@@ -54,15 +55,23 @@ def name(row: Row) -> str:
     return row.fromEmail or row.sender or row.subject or row.id
 
 
-def done(verb: str, answer: ActAnswer, row: Row) -> str:
-    """`released to sales@acme.example`, `released to 43`, `claimed win@lucky.example`."""
+def called(row: Row) -> str:
+    """The same, where an act is on several mails with their number."""
+    return name(row) if row.matching == 1 else f"{name(row)} ({plural(row.matching, 'mail')})"
+
+
+def done(verb: str, answer: ActAnswer, row: Row, how: ActBody) -> str:
+    """`released to sales@acme.example`, `released to 43, tagged`, `claimed win@lucky.example`."""
     what = _DONE[verb]
     if verb == "release":
         to = row.toEmail if answer.done == 1 and row.toEmail else plural(answer.done, "recipient")
-        text = f"{what} to {to}"
+        text = f"{what} to {', '.join(how.to) or to}{_IN_FORM.get(how.form or '', '')}"
     else:
         would = next((f", would {result.would}" for result in answer.results if result.would), "")
         text = f"{what}: {name(row)}{would}" + (f", {plural(answer.done, 'mail')}" if answer.done > 1 else "")
+    text += ", to be learned" if how.learn else ""
+    if how.sender is not None:
+        text += f", sender {'allowed' if verb == 'release' else 'blocked'} for {plural(how.sender.days, 'day')}"
     left: dict[str, int] = {}
     for result in answer.results:
         if result.result != "done":

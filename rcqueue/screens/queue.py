@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from textual import on
@@ -19,7 +19,7 @@ from rcqueue.widgets.pane import Pane
 from rcqueue.widgets.queue_table import QueueTable
 
 from . import frame
-from .acting import Acting
+from .acting import HOW, Acting
 from .dialogs import Ask
 from .jump import jump_check, jump_target
 from .reading import Reading, tab_line
@@ -36,7 +36,17 @@ REST = 0.12  # seconds that the cursor rests before the mail under it is read
 PRESENT = 0.5  # seconds that it rests before colleagues are told
 PATIENCE = 0.3  # seconds before it is said that something is not here yet
 WIDE = 120  # cells from which there are two panes side by side
-TABS = ("headers", "verdict", "receipt", "body", "history")
+TABS = ("headers", "verdict", "receipt", "body", "timeline")
+MOVES: dict[str, Callable[[View], None]] = {
+    "view.down": lambda view: view.move(1),
+    "view.up": lambda view: view.move(-1),
+    "view.page_down": lambda view: view.turn(1),
+    "view.page_up": lambda view: view.turn(-1),
+    "view.top": View.top,
+    "view.bottom": View.bottom,
+    "view.select_all": View.mark_all,
+    "view.select_none": View.unmark,
+}
 SORTS = ("-time", "time", "-score", "expiry", "from", "subject", "-size", "verdict")
 
 
@@ -224,7 +234,7 @@ class QueueScreen(Screen[None]):
     def _came(self, messages: set[str]) -> None:
         """The feed spoke of these: what was read of one of them may be old."""
         if self.reading.message in messages:
-            for part in ("history", "envelope"):
+            for part in ("timeline", "envelope"):
                 self.reading.forget_part(part)
             self._read()
         self.app.came(messages)
@@ -246,43 +256,19 @@ class QueueScreen(Screen[None]):
             return
         kind, _, verb = name.partition(".")
         handler = getattr(self, f"do_{kind}_{verb}", None)
-        if handler is not None:
-            handler()
+        if handler is not None or name in MOVES:
+            handler() if handler is not None else MOVES[name](self.view)
             self.desk.pump()
             self.paint()
-        elif kind == "mail":
+        elif kind == "mail" or name in HOW:
             self.view.hold_still()
             self.work(self.acting.do(name, self.acting.target(self.table.painted)))
         else:
             self.app.open(name)
 
-    def do_view_down(self) -> None:
-        self.view.move(1)
-
-    def do_view_up(self) -> None:
-        self.view.move(-1)
-
-    def do_view_page_down(self) -> None:
-        self.view.turn(1)
-
-    def do_view_page_up(self) -> None:
-        self.view.turn(-1)
-
-    def do_view_top(self) -> None:
-        self.view.top()
-
-    def do_view_bottom(self) -> None:
-        self.view.bottom()
-
     def do_view_select(self) -> None:
         self.view.mark()
         self.view.move(1)
-
-    def do_view_select_all(self) -> None:
-        self.view.mark_all()
-
-    def do_view_select_none(self) -> None:
-        self.view.unmark()
 
     def do_view_pane_next(self) -> None:
         self._turn_tab(1)
@@ -298,10 +284,15 @@ class QueueScreen(Screen[None]):
         self._tell()
 
     def do_view_pane_down(self) -> None:
-        self.first.scroll(3)
+        self._chosen.scroll(3)
 
     def do_view_pane_up(self) -> None:
-        self.first.scroll(-3)
+        self._chosen.scroll(-3)
+
+    @property
+    def _chosen(self) -> Pane:
+        """The pane that shows the tab which is chosen."""
+        return self.second if self._tabs_shown()[0] != self.tab else self.first
 
     def do_view_panes(self) -> None:
         self.toggle_class("-alone")
@@ -327,6 +318,9 @@ class QueueScreen(Screen[None]):
             self.view.jump(*jump_target(answer, self.app.clock()))
             self.desk.pump()
             self.paint()
+
+    def do_view_leaving(self) -> None:
+        self.app.flash("^q signs out and quits")
 
     def do_mail_show(self) -> None:
         if self.view.current is not None:

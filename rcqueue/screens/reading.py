@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rcqueue.widgets import parts
 from rcqueue.widgets.line import Piece
 from rcqueue.widgets.pane import Entry
+from rcqueue.widgets.timeline import timeline
 
 if TYPE_CHECKING:
     from rcqueue.client.desk import Desk
@@ -19,7 +20,7 @@ _NEEDS = {
     "headers": ("summary", "receipt"),
     "verdict": ("summary",),
     "receipt": ("receipt",),
-    "history": ("history",),
+    "timeline": ("timeline",),
     "recipients": ("envelope",),
     "body": (),
 }
@@ -97,13 +98,13 @@ class Reading:
             return parts.verdict(row, summary.verdict if summary else None)
         if tab == "receipt" and receipt is not None:
             return parts.receipt(receipt, now)
-        if tab == "history" and "history" in self.parts:
-            return parts.history(self.parts["history"])
+        if tab == "timeline" and "timeline" in self.parts:
+            return timeline(self.parts["timeline"], now)
         return [Entry("...", style="dim")]
 
 
 def tab_line(tabs: tuple[str, ...], active: str, *, locked: bool, open: bool) -> list[Piece]:
-    """`Headers  Verdict  Receipt  Body(locked)  History`."""
+    """`Headers  Verdict  Receipt  Body(locked)  Timeline`."""
     pieces: list[Piece] = [(" ", "")]
     for tab in tabs:
         title = tab.capitalize()

@@ -77,7 +77,7 @@ def works(action: Action, now: Situation) -> bool:
             return now.claim == "mine"
         case "mail.takeover":
             return now.claim == "other"
-        case "mail.release" | "mail.delete" | "mail.extend":
+        case "mail.release" | "mail.delete" | "mail.extend" | "view.release_as" | "view.delete_as":
             return now.claim != "other"
     return True
 

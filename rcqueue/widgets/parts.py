@@ -14,12 +14,23 @@ from .pane import NAME, Entry
 from .text import age, fit, moment, plural, size
 
 if TYPE_CHECKING:
-    from rcqueue.model.journal import Entry as Journal
-    from rcqueue.model.journal import History
-    from rcqueue.model.mail import Envelope, Receipt, ReceiptDetail, Row, Summary, Text, VerdictDetail
+    from collections.abc import Sequence
 
-TABS = ("headers", "verdict", "receipt", "body", "history", "recipients")
+    from rcqueue.model.mail import (
+        Envelope,
+        Receipt,
+        ReceiptDetail,
+        Row,
+        RuleHit,
+        ScanResult,
+        Summary,
+        Text,
+        VerdictDetail,
+    )
+
+TABS = ("headers", "verdict", "receipt", "body", "timeline", "recipients")
 _FIRST = ("from", "reply-to", "to", "cc", "subject", "date")  # the order of the header pane
+SOME = 6  # recipients that a receipt names
 BRIEF = 66  # cells of a list of addresses, where the subject must still be seen below it
 _AUTH = re.compile(r"\b(spf|dkim|dmarc|arc)=(\w+)", re.IGNORECASE)
 
@@ -72,7 +83,7 @@ def _from_receipt(receipt: Receipt, now: datetime) -> list[Entry]:
         entries.append(Entry(auth, "Auth"))
     client = [receipt.client, f"helo {receipt.helo}" if receipt.helo else ""]
     client += [receipt.tls or "no TLS", f"{age((now - receipt.at).total_seconds())} ago"]
-    entries.append(Entry("   ".join(part for part in client if part), "Client"))
+    entries.append(Entry(_spaced(*client), "Client"))
     return entries
 
 
@@ -100,26 +111,68 @@ def verdict(row: Row, detail: VerdictDetail | None) -> list[Entry]:
     entries = [Entry(f"{detail.verdict}{points}", "Verdict", "bad" if detail.verdict == "VIRUS" else "")]
     if detail.reason:
         entries.append(Entry(detail.reason, "Reason"))
-    wide = max((len(rule.name) for rule in detail.rules), default=0)
-    for rule in sorted(detail.rules, key=lambda r: -(r.points or 0)):
-        given = "" if rule.points is None else f"{rule.points:5.1f}"
-        entries.append(Entry(rule.description or "", columns=((given, 5), (rule.name, min(wide, 30)))))
+    if detail.scans:
+        entries += [entry for scan in sorted(detail.scans, key=_order) for entry in _scanner(scan, detail)]
+    else:
+        entries += _rules(detail.rules)
     return entries + _degraded(detail.degraded)
+
+
+def _order(scan: ScanResult) -> int:
+    """What went wrong first; then those that have least to say."""
+    return (0 if scan.error is not None else 1 if scan.skipped is not None else 2) + len(scan.rules)
+
+
+def _scanner(scan: ScanResult, detail: VerdictDetail) -> list[Entry]:
+    """What one of our own scanners said, its rules below it."""
+    columns = ((scan.scanner, min(max(cell_len(s.scanner) for s in detail.scans), 20)),)
+    if scan.error is not None:
+        return [Entry(f"away: {scan.error}", style="bad", columns=columns)]
+    if scan.skipped is not None:
+        return [Entry(f"not asked: {scan.skipped}", style="warn", columns=columns)]
+    said = scan.kind or "clean"
+    if scan.score is not None:
+        said += f"   {scan.score:.1f} points" + (f", {scan.required:.1f} needed" if scan.required is not None else "")
+    if scan.threats:
+        said += f"   {', '.join(scan.threats)}"
+    said += f"   {scan.seconds:.2f} s"
+    entries = [Entry(said, style="bad" if scan.kind == "VIRUS" else "", columns=columns)]
+    if scan.reason and scan.reason not in (detail.reason, *scan.threats):
+        entries.append(Entry(scan.reason, indent=6))
+    if scan.members:
+        entries.append(Entry(f"in it: {', '.join(scan.members)}", indent=6))
+    return entries + _rules(scan.rules)
+
+
+def _rules(rules: Sequence[RuleHit]) -> list[Entry]:
+    """Each with its points, the weightiest first."""
+    wide = min(max((cell_len(rule.name) for rule in rules), default=0), 30)
+    ordered = sorted(rules, key=lambda rule: -(rule.points or 0))
+    points = ("" if rule.points is None else f"{rule.points:5.1f}" for rule in ordered)
+    return [
+        Entry(rule.description or "", columns=((given, 5), (rule.name, wide)))
+        for rule, given in zip(ordered, points, strict=True)
+    ]
 
 
 def receipt(detail: ReceiptDetail, now: datetime) -> list[Entry]:
     log = detail.receipt
+    client = (f"{log.client}:{log.port}" if log.port else log.client, log.name, log.protocol)
+    through = (log.forwarded_by, f"its queue id {log.ident}" if log.ident else "")
     entries = [
         Entry(f"{moment(log.at)}   {age((now - log.at).total_seconds())} ago", "Received"),
-        Entry(
-            "   ".join(p for p in (f"{log.client}:{log.port}" if log.port else log.client, log.protocol) if p), "Client"
-        ),
+        Entry(_spaced(*client), "Client"),
         Entry(log.helo or "-", "Helo"),
         Entry(log.tls or "none", "TLS"),
+        Entry(_spaced(*through), "Through"),
+        Entry(detail.origin, "Way in"),
         Entry(f"{log.sender or '<>'}", "Sender"),
-        Entry(", ".join(log.recipients) or "-", "To"),
+        Entry(_some(log.recipients), "To"),
         Entry(size(log.size), "Size"),
     ]
+    if log.dsn is not None:
+        each = [f"{to}: {asked}" for to, asked in log.dsn.recipients.items()]
+        entries.append(Entry(_spaced(log.dsn.mail, *each), "DSN"))
     entries += [Entry(value, "Auth") for value in log.authentication]
     for hop in log.trace:
         said = " ".join(f"{w} {v}" for w, v in (("from", hop.from_), ("by", hop.by), ("with", hop.with_)) if v)
@@ -128,19 +181,14 @@ def receipt(detail: ReceiptDetail, now: datetime) -> list[Entry]:
     return [entry for entry in entries if entry.text]
 
 
-_KINDS = {"mail.released": "the next hop took it", "mail.refused": "the next hop refused it"}
+def _some(recipients: list[str]) -> str:
+    """Of very many the first; the tab of the recipients has each."""
+    more = len(recipients) - SOME
+    return ", ".join(recipients if more <= 1 else [*recipients[:SOME], f"and {more:,} more"]) or "-"
 
 
-def history(detail: History) -> list[Entry]:
-    return [_event(entry) for entry in reversed(detail.entries)] or [Entry("nothing yet", style="dim")]
-
-
-def _event(entry: Journal) -> Entry:
-    what = _KINDS.get(entry.kind) or entry.kind.partition(".")[2]
-    mails = f", {plural(len(entry.mails), 'mail')}" if len(entry.mails) > 1 else ""
-    note = f": {entry.note}" if entry.note else ""
-    who = "" if entry.actor == "system" else entry.actor
-    return Entry(f"{what}{mails}{note}", columns=((entry.at.astimezone().strftime("%m-%d %H:%M:%S"), 14), (who, 10)))
+def _spaced(*parts: str) -> str:
+    return "   ".join(part for part in parts if part)
 
 
 def body(text: Text) -> list[Entry]:

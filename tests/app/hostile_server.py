@@ -121,15 +121,21 @@ class HostileServer(StandIn):
         mails = [line | {"toEmail": text, "reply": text} for text in texts]
         verdict = {"id": id, "verdict": "SPAM", "score": 9.5, "required": 5, "reason": text, "degraded": "verdict-end"}
         rules = [{"name": text, "points": 1.5, "description": text} for text in texts]
+        scans: list[dict[str, Any]] = [{"scanner": text, "error": text} for text in texts]
+        scans += [{"scanner": text, "skipped": text, "version": text} for text in texts]
+        found = {"kind": "VIRUS", "threats": [text], "members": [text], "reason": text, "rules": rules}
+        scans += [{"scanner": text, **found} for text in texts]
+        steps = [{"at": TIME, "what": text, "who": text, "detail": text, "mail": text} for text in texts]
+        steps += [step | {"hearsay": True} for step in steps]
         parts = {
             "": {
                 "row": known,
                 "headers": headers,
                 "envelope": {"id": id, "sender": text, "mails": []},
-                "verdict": verdict | {"rules": rules},
+                "verdict": verdict | {"rules": rules, "scans": scans},
             },
             "envelope": {"id": id, "sender": text, "mails": [*mails, line | {"toEmail": "recipients-end"}], "more": 1},
-            "receipt": {"id": id, "receipt": _receipt(text)},
+            "receipt": {"id": id, "receipt": _receipt(text), "origin": text},
             "text": {
                 "id": id,
                 "text": "\n".join([*texts, "body-end"]),
@@ -137,7 +143,7 @@ class HostileServer(StandIn):
                 "degraded": text,
                 "truncated": True,
             },
-            "history": {"id": id, "entries": [_entry(n, 1) | {"note": f"{text} history-end"}]},
+            "timeline": {"id": id, "steps": [*steps, {"what": "decision", "detail": "timeline-end"}], "more": 2},
         }
         if last in parts:
             return parts[last]
@@ -183,13 +189,14 @@ def _fields(text: str, end: str) -> list[dict[str, str]]:
 
 
 def _receipt(text: str) -> dict[str, Any]:
-    words = ("client", "helo", "protocol", "tls", "sender")
+    words = ("client", "name", "helo", "protocol", "tls", "ident", "forwarded_by", "sender")
     hop = dict.fromkeys(("by", "from_", "with_", "id", "for_", "at", "raw"), text)
     return {
         "at": TIME,
         **dict.fromkeys(words, text),
         "port": 25,
         "recipients": [text],
+        "dsn": {"mail": text, "recipients": {text: text}},
         "size": 9,
         "trace": [hop, {"raw": text}],
         "authentication": [text],

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 GATES = ("all", "edge", "terminal")  # all there; or this one left out
 WIDTH, HEIGHT = 240, 100  # room for all rows at once
-MESSAGE_TABS = ("headers-end", "verdict-end", "receipt-end", "body-end", "history-end", "REPLY")
+MESSAGE_TABS = ("headers-end", "verdict-end", "receipt-end", "body-end", "timeline-end", "REPLY")
 
 
 class Walk:
@@ -262,7 +262,7 @@ def demo() -> Iterator[DemoServer]:
         with httpx.Client(base_url=demo.http, headers=headers, trust_env=False) as client:
             for n in range(len(TEXTS)):
                 id = send(demo, n)
-                note = group(n).encode("utf-8", "replace").decode() + " history-end"
+                note = group(n).encode("utf-8", "replace").decode() + " timeline-end"
                 key = {"Idempotency-Key": f"note-{n}"}
                 client.post(f"/api/v1/mails/{id}/note", json={"note": note}, headers=key).raise_for_status()
         yield demo

@@ -438,3 +438,16 @@ async def test_marks_fall_off_what_has_left() -> None:
         await t.press("v")
         bob(store, "delete", newest(store), status=Status.DELETED)
         await t.until(lambda: "marked" not in t.shown[13])
+
+
+async def test_the_pane_that_is_chosen_scrolls_also_beside_another() -> None:
+    store = queue()
+    for message in store.messages.values():
+        message.rules = [f"RULE_{n}" for n in range(40)]
+    async with terminal(store, size=(140, 40)) as t:
+        await t.press("tab")
+        await t.shows("RULE_5")
+        assert "RULE_39" not in t.text
+        await t.press(*["right_square_bracket"] * 14)
+        await t.shows("RULE_39")
+        assert "Subject  You have been selected" in t.text  # the other one stays

@@ -167,10 +167,10 @@ def test_queue_progress(snap_compare: Compare, size: tuple[int, int]) -> None:
 
 
 @SIZES
-@pytest.mark.parametrize("tab", ["verdict", "receipt", "body", "history"])
+@pytest.mark.parametrize("tab", ["verdict", "receipt", "body", "timeline"])
 def test_queue_panes(snap_compare: Compare, size: tuple[int, int], tab: str) -> None:
-    presses = {"verdict": 1, "receipt": 2, "body": 3, "history": 4}[tab]
-    shows = {"verdict": "BAYES_99", "receipt": "ESMTPS", "body": "The body is closed", "history": "claim"}[tab]
+    presses = {"verdict": 1, "receipt": 2, "body": 3, "timeline": 4}[tab]
+    shows = {"verdict": "BAYES_99", "receipt": "ESMTPS", "body": "The body is closed", "timeline": "claim"}[tab]
     look(snap_compare, size, keys("j", *["tab"] * presses, shows=shows))
 
 
@@ -182,6 +182,19 @@ def test_queue_body_locked(snap_compare: Compare, size: tuple[int, int]) -> None
 @SIZES
 def test_message(snap_compare: Compare, size: tuple[int, int]) -> None:
     look(snap_compare, size, keys("j", "enter", shows="fields not shown"))
+
+
+@SIZES
+@pytest.mark.parametrize(("tab", "shows"), [("verdict", "no answer within"), ("receipt", "DSN"), ("timeline", "said:")])
+def test_message_parts(snap_compare: Compare, size: tuple[int, int], tab: str, shows: str) -> None:
+    presses = {"verdict": 1, "receipt": 2, "timeline": 4}[tab]
+    look(snap_compare, size, keys("j", "enter", *["tab"] * presses, shows=shows))
+
+
+@SIZES
+@pytest.mark.parametrize("key", ["ctrl+r", "ctrl+d"])
+def test_options(snap_compare: Compare, size: tuple[int, int], key: str) -> None:
+    look(snap_compare, size, keys("j", key, "right", "right", "tab", shows="esc leaves"))
 
 
 @SIZES

@@ -88,7 +88,7 @@ async def test_a_mail_through_a_milter_to_the_next_hop(tmp_path: Path, monkeypat
         for word in ("mail.sender.example", "helo their.helo.example", "through 127.0.0.1 as ", "milter"):
             assert word in by["connect"].detail
         assert by["data"].detail == f"from <ada@sender.example> to 1 recipient, {row.size} bytes"
-        assert (by["scan"].who, by["scan"].detail) == ("names", "SPAM, 7.5 of 5, in 0.00 s")
+        assert (by["scan"].who, by["scan"].detail) == ("names", "SPAM, 7.5 of 5, 0.00 s")
         assert (by["decision"].who, by["decision"].detail) == ("policy", "SPAM, 7.5 of 5: names: 7.5 of 5")
         assert [by[f"mail.{verb}"].who for verb in ("hold", "claim", "note", "read", "release")] == [
             *("system", "ben", "ben", "ben", "ben")
@@ -234,7 +234,7 @@ async def test_what_passed_with_nothing_against_it_says_so(live: Live):
     (row,) = (await live.api("ben").page("status:passed")).rows
     steps = await way(live.api("ben"), row.id)
     assert [(s.what, s.detail) for s in steps if s.what in ("scan", "decision")] == [
-        ("scan", "clean, 0.5, in 0.00 s"),
+        ("scan", "clean, 0.5, 0.00 s"),
         ("decision", "nothing stands against it, 0.5 of 5"),
     ]
 
@@ -254,7 +254,21 @@ async def test_one_mail_of_several_has_its_own_way(live: Live):
     assert "550 no such user" in str(await way(ben, id))
     assert "attempt" not in str(await way(ben, f"{id}000"))
     (step,) = [s for s in await way(ben, id) if s.what == "attempt"]
-    assert step.mail == f"{id}001"
+    assert step.mail == f"{id}001" and step.detail.startswith("<otto@example.org>; attempt 1")
+    (step,) = [s for s in await way(live.api("otis"), id) if s.what == "attempt"]
+    assert step.detail.startswith("attempt 1")
+
+
+async def test_it_says_in_which_form_and_to_whom_else_it_went(live: Live):
+    live.next_hop.behaviour = lambda _: Behaviour()
+    (id,) = await live.send(mail())
+    await live.api("anna").act(id, Verb.RELEASE, ActBody(to=["bea@example.org"], form="attachment", reason="asked"))
+    steps = await ends(live.api("ben"), id, "mail.released")
+    (released,) = [s for s in steps if s.what == "mail.release"]
+    assert released.detail == "to bea@example.org; as attachment; asked"
+    assert steps[-1].detail.startswith("<bea@example.org>; as attachment; 250 ")
+    told = str(await way(live.api("otis"), id))
+    assert "bea@" not in told and "as attachment" in told
 
 
 async def test_of_very_many_steps_the_newest_are_shown(live: Live, monkeypatch: pytest.MonkeyPatch):

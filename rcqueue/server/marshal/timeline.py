@@ -3,6 +3,7 @@ receipt log, what the scanners said, the journal and the attempts, each built fr
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -11,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from rcqueue.model.access import Access, DataClass
-from rcqueue.model.ids import encode_mail, encode_message
+from rcqueue.model.ids import encode_mail, encode_message, parse_id
 from rcqueue.model.journal import Step, Timeline
 from rcqueue.model.mail import Hop, Receipt, ScanResult, VerdictDetail, from_us
 from rcqueue.server.store import tables as t
@@ -24,7 +25,18 @@ MOST_SAID = 400  #: characters of what another server said
 _YEARS = range(1980, 2100)  #: what a date of another server may be and still be shown as a time
 _OUTCOMES = frozenset({"mail.released", "mail.retry", "mail.refused", "mail.uncertain"})
 
-_WORDS = ("verb", "right", "as", "form", "tls")  #: facts of entries that are shown with their names
+#: Facts of entries, and how they are told.
+_WORDS = {
+    "part": "the {}",
+    "verb": "{}",
+    "right": "no right to {}",
+    "form": "as {}",
+    "as": "as {}",
+    "learn": "to be learned as {}",
+    "tls": "{}",
+    "dsn": "DSN {}",
+    "ours_removed": "{} fields of ours removed",
+}
 
 Classes = frozenset[DataClass]
 _OF_RECEIPT: Classes = frozenset({DataClass.HEADERS, DataClass.ENVELOPE})
@@ -47,6 +59,8 @@ def timeline(connection: Connection, who: Access, message: int, n: int | None = 
     told, untold = _told(connection, who, row, n, {(a.n, a.number): a for a in attempts})
     after = anew + [step for attempt in attempts for step in _tries(classes, row, attempt)] + told
     after.sort(key=lambda step: step.at or datetime.min.replace(tzinfo=UTC))
+    if DataClass.ENVELOPE in classes:
+        _say_whose(connection, message, after)
     id = encode_message(message) if n is None else encode_mail(message, n)
     return Timeline(id=id, steps=before + after, more=left + untold)
 
@@ -126,7 +140,7 @@ def _judgement(
 
 def _scan(result: ScanResult) -> str:
     if result.error is not None:
-        said = f"no answer: {result.error}"
+        said = f"away: {result.error}"
     elif result.skipped is not None:
         return f"not asked: {result.skipped}"
     else:
@@ -135,7 +149,7 @@ def _scan(result: ScanResult) -> str:
             said += f", {result.score:g}" + (f" of {result.required:g}" if result.required is not None else "")
         if result.threats:
             said += f": {', '.join(result.threats)}"
-    return f"{said}, in {result.seconds:.2f} s"
+    return f"{said}, {result.seconds:.2f} s"
 
 
 # -- what was done, and how it went out
@@ -160,8 +174,10 @@ def _told(
         step.who = "system" if entry.account is None else entries.names.get(entry.account, "somebody")
         step.mail = encode_mail(row.id, mails[0]) if len(mails) == 1 < row.recipients else None
         detail = [_facts(leaf.get("facts", {}), mails, row), note_for(who, entry)]
-        classes = who.classes_at(row.customer)
-        if entry.kind in _OUTCOMES and mails and DataClass.ENVELOPE in classes:
+        whose = DataClass.ENVELOPE in who.classes_at(row.customer)
+        if whose and entry.personal and "to" in leaf.get("facts", {}):
+            detail.insert(0, f"to {', '.join(json.loads(entry.personal).get('to', ()))}")
+        if whose and entry.kind in _OUTCOMES and mails:
             attempt = attempts.get((mails[0], leaf["facts"].get("attempt")))
             if attempt is not None:
                 step.who = attempt.next_hop
@@ -171,18 +187,30 @@ def _told(
     return steps, left
 
 
+def _say_whose(connection: Connection, message: int, steps: Sequence[Step]) -> None:
+    """Where a step is about one mail of several, whose it is."""
+    numbers = {step.mail: parse_id(step.mail)[1] for step in steps if step.mail}
+    if not numbers:
+        return
+    query = select(t.mail.c.n, t.mail.c.rcpt).where(t.mail.c.message == message, t.mail.c.n.in_(set(numbers.values())))
+    names: dict[int | None, str] = {mail.n: mail.rcpt for mail in connection.execute(query)}
+    for step in steps:
+        if step.mail and (name := names.get(numbers[step.mail])):
+            step.detail = "; ".join(filter(None, (f"<{name}>", step.detail)))
+
+
 def _facts(facts: dict[str, Any], mails: Sequence[int], row: Any) -> str:
     """What an entry says without a person's words."""
-    said = [f"{len(mails)} of {row.recipients} mails" if 1 < len(mails) < row.recipients else ""]
-    if len(mails) == row.recipients > 1:
-        said.append(f"all {row.recipients} mails")
-    if isinstance(part := facts.get("part"), str):
-        said.append(f"the {part}")
-    said += [f"{name} {facts[name]}" for name in _WORDS if isinstance(facts.get(name), str)]
+    said = []
+    if len(mails) > 1 and "to" not in facts:
+        said.append(
+            f"{len(mails)} of {row.recipients} mails" if len(mails) < row.recipients else f"all {len(mails)} mails"
+        )
+    said += [words.format(facts[name]) for name, words in _WORDS.items() if isinstance(facts.get(name), str | int)]
     if isinstance(verdict := facts.get("verdict"), list):
         said.append("still " + verdict[1] if verdict[0] == verdict[1] else " -> ".join(verdict))
     if facts.get("normalised"):
-        said.append("bare line ends made whole")
+        said.append("line ends made CRLF")
     if facts.get("act"):
         said.append("by an act on many")
     return ", ".join(filter(None, said))
@@ -206,4 +234,4 @@ def _tries(classes: Classes, row: Any, attempt: Any) -> Iterator[Step]:
     said = f"attempt {attempt.number}, release {attempt.release}"
     yield Step(at=from_us(attempt.started), what="attempt", who=hop, detail=said, mail=mail)
     if attempt.dot is not None:
-        yield Step(at=from_us(attempt.dot), what="dot", who=hop, detail="all of it is there but the end", mail=mail)
+        yield Step(at=from_us(attempt.dot), what="dot", who=hop, detail="all is sent but the final dot", mail=mail)

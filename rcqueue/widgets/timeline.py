@@ -1,0 +1,47 @@
+"""A mail's way as the pane says it: newest first, since that is where it is now. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len
+
+from .pane import Entry
+from .text import age, plural
+
+if TYPE_CHECKING:
+    from rcqueue.model.journal import Step, Timeline
+
+WHO = 18  # cells for who did it, at most
+_WHAT = 9
+_STYLES = {"mail.refused": "bad", "mail.uncertain": "warn", "mail.retry": "warn", "denied": "warn"}
+
+
+def timeline(detail: Timeline, now: datetime) -> list[Entry]:
+    """A line a step: how long ago, the exact time, what, who, and more. A day has a line where another one begins."""
+    wide = min(WHO, max((cell_len(_who(step)) for step in detail.steps), default=0))
+    entries: list[Entry] = []
+    day = now.astimezone().date()
+    for step in reversed(detail.steps):
+        at = step.at.astimezone() if step.at is not None else None
+        if at is not None and at.date() != day:
+            day = at.date()
+            entries.append(Entry(f"{day:%Y-%m-%d}", style="dim"))
+        when = ("", "") if at is None else (_ago((now - at).total_seconds()), f"{at:%H:%M:%S}")
+        what = step.what.partition(".")[2] or step.what
+        columns = ((when[0].rjust(4), 4), (when[1], 8), (what, _WHAT), (_who(step), wide))
+        said = f"said: {step.detail}" if step.hearsay else step.detail
+        entries.append(Entry(said, style="dim" if step.hearsay else _STYLES.get(step.what, ""), columns=columns))
+    if detail.more:
+        entries.append(Entry(f"{plural(detail.more, 'earlier step')} not shown", style="dim"))
+    return entries or [Entry("nothing yet", style="dim")]
+
+
+def _who(step: Step) -> str:
+    return "" if step.who == "system" else step.who
+
+
+def _ago(seconds: float) -> str:
+    """Nothing on the screen counts seconds."""
+    return age(seconds) if seconds >= 60 else "<1m"
