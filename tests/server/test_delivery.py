@@ -99,6 +99,24 @@ async def test_each_recipient_its_own_transaction_to_the_next_hop_of_its_domain(
 # -- what the next hop may answer
 
 
+async def test_the_one_of_five_that_is_refused_is_on_hold_again(queue, hop, post):
+    await post.start()
+    people = [f"{name}@example.org" for name in ("anna", "ben", "full", "cleo", "dora")]
+    held = await queue.hold(recipients=tuple(people))
+    await queue.act("operator", "release", held.id)
+    await until(lambda: count(queue, "RELEASED"), 4)
+    await until(lambda: count(queue, "ONHOLD"), 1)
+    (refused,) = await queue.rows(t.mail, status="ONHOLD")
+    assert (refused["rcpt"], refused["reply"]) == ("full@example.org", "552 5.2.2 Mailbox full")
+    assert refused["due"] is None
+    assert sorted(mail.recipients for mail in hop.received()) == [(to,) for to in sorted(people) if to[:4] != "full"]
+    # and later, when there is room
+    hop.behaviour = lambda _: Behaviour()
+    await queue.act("operator", "release", held.mails[2])
+    await until(lambda: count(queue, "RELEASED"), 5)
+    assert len(hop.received()) == 5
+
+
 @pytest.mark.parametrize(
     ("who", "code", "reply", "dot"),
     [("full", 552, "552 5.2.2 Mailbox full", False), ("data", 554, "554 5.7.1 Looks like spam", True)],
