@@ -60,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
         health,
         importing,
         mail,
+        notices,
         people,
         rules,
         scans,
@@ -83,7 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
     for group in (sign_in, health, mail, watch, act):
         group.add(commands)
     people.add(commands, server.add_first_admin)
-    for group in (acpi, importing, scans, senders, rules, server):
+    for group in (acpi, importing, notices, scans, senders, rules, server):
         group.add(commands)
     return parser
 

@@ -35,6 +35,8 @@ ROUTES_BESIDE = {
     f"GET {V1}/acts/{{id}}/results": "any verb, on many",
     f"POST {V1}/import": "intake",
     f"POST {V1}/rspamd": "intake",
+    "GET /r/{token}": "links of notices",
+    "POST /r/{token}": "links of notices",
     "POST /acpi": "every action",
     "GET /healthz": "the installation",
     "GET /metrics": "the installation",
@@ -80,7 +82,8 @@ def _commands() -> frozenset[tuple[str, ...]]:
 
 def route_of(action: Action) -> str:
     """Where an action is to be found, by the rules of the API."""
-    where = V1 + {"mail": "/mails", "act": "/acts", "sender": "/senders"}.get(action.object, f"/{action.object}")
+    lists = {name: f"/{name}s" for name in ("mail", "act", "sender", "notice")}
+    where = V1 + lists.get(action.object, f"/{action.object}")
     one = where + ("/{name}" if action.object in ("people", "rules") else "/{id}")
     match action.verb:
         case "file" | "test":
@@ -89,7 +92,7 @@ def route_of(action: Action) -> str:
             return f"GET {where}"
         case "show" | "set" if action.object == "policy":  # there is one
             return f"GET {where}" if action.verb == "show" else f"POST {where}/set"
-        case "allow" | "block":
+        case "allow" | "block" | "send" | "start":
             return f"POST {where}/{action.verb}"
         case "show":
             return f"GET {where if action.object == 'health' else one}"

@@ -32,6 +32,7 @@ from rcqueue.model.mail import (
     Wire,
     rfc3339,
 )
+from rcqueue.model.notice import NoticeDay, NoticesAsked
 from rcqueue.model.policy import PolicyShown, SenderBody, Senders, SettingBody
 from rcqueue.model.rules import RuleFile, RuleFiles
 from rcqueue.model.scan import PolicyTested, Scanned
@@ -234,6 +235,18 @@ class Api(Http):
         params: Params = {"since": since, "limit": limit, "account": account, "message": message}
         return _model(AuditPage, await self.get(V1 + "/audit", params))
 
+    # -- notices to recipients
+
+    async def notices(self, days: int = 31) -> list[NoticeDay]:
+        return _list(_NOTICES, await self.get(V1 + "/notices", {"days": days}), "notices")
+
+    async def send_notices(self, domain: str, *, now: bool) -> NoticesAsked:
+        """How many recipients at `domain` wait for a notice; with `now` they are sent one."""
+        return _model(NoticesAsked, await self.post(V1 + "/notices/send", {"domain": domain, "now": now}))
+
+    async def start_notices(self, address: str) -> None:
+        await self.post(V1 + "/notices/start", {"address": address})
+
     # -- import
 
     async def import_mail(self, raw: bytes, sender: str, recipients: Sequence[str], *, key: str) -> list[str]:
@@ -296,6 +309,7 @@ class Api(Http):
 
 _ACTS = TypeAdapter(list[ActProgress])
 _IDS = TypeAdapter(list[str])
+_NOTICES = TypeAdapter(list[NoticeDay])
 _PEOPLE = TypeAdapter(list[Person])
 
 

@@ -30,7 +30,7 @@ _HAPPENED = {
     "mail.lapse": "its claim lapsed",
     "mail.purge": "purged",
 }
-_RETURNS = frozenset({"mail.hold", "mail.restore", "mail.recall", "mail.refused", "mail.settle"})
+_RETURNS = frozenset({"mail.hold", "mail.restore", "mail.recall", "mail.refused", "mail.settle", "mail.request"})
 
 
 def outcome(entry: Entry | None, me: str) -> str:
@@ -43,7 +43,7 @@ def outcome(entry: Entry | None, me: str) -> str:
 
 
 def returns(entry: Entry) -> bool:
-    """Whether the entry can bring a message that was not on hold back onto it."""
+    """Whether the entry can bring a message onto a list that it was not on: back on hold, or asked for."""
     return entry.kind in _RETURNS
 
 

@@ -81,6 +81,8 @@ def _row(row: Row, when: When) -> Iterator[str]:
     yield f"mails     {row.matching} of {row.recipients}"
     if row.claim:
         yield f"claim     {row.claim.who}, {row.claim.mails} of {row.matching}"
+    if row.requested:
+        yield f"asked for {row.requested} of {row.matching}, by whom it is for"
     yield f"customer  {row.customer}, queue {row.queue}"
     if row.fromEmail is not None:
         yield f"from      {row.fromEmail}"

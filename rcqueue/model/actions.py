@@ -252,6 +252,22 @@ ACTIONS: tuple[Action, ...] = (
         Right.VIEW,
         cli="status",
     ),
+    # -- notices to recipients
+    Action("notice.list", "notices to recipients, by day", contexts=(), right=Right.ADMINISTER, cli="notices list"),
+    Action(
+        "notice.send",
+        "send the notices of a domain now",
+        contexts=(),
+        right=Right.ADMINISTER,
+        cli="notices send",
+    ),
+    Action(
+        "notice.start",
+        "start the notices again for a recipient who stopped them",
+        contexts=(),
+        right=Right.ADMINISTER,
+        cli="notices start",
+    ),
     Action("audit.list", "the audit log", None, ("queue",), Right.AUDIT, cli="audit list"),
     # -- the view
     Action("view.down", "next mail, next line", "j,down", _LISTS),

@@ -53,6 +53,7 @@ class MailFacts:
     status: str
     expiry: int
     claim: str | None = None
+    requested: int | None = None  #: when its recipient asked for its release
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +197,10 @@ def _yes_no(raw: str, me: str) -> Parsed:
     return "=", {"yes": True, "no": False}[raw.lower()], raw.lower()
 
 
+def _asked(raw: str, me: str) -> Parsed:
+    return _yes_no(raw, me) if raw.lower() in ("yes", "no") else _duration(raw, me)
+
+
 def _phrase(raw: str, me: str) -> Parsed:
     value = fold_words(raw)
     if not value:
@@ -257,6 +262,12 @@ def _claimed(term: Term, mail: MailFacts) -> bool:
     if term.op == "=":
         return bool(mail.claim == term.value)
     return (mail.claim is None) == (term.op == "none")
+
+
+def _requested(term: Term, mail: MailFacts, now_us: int) -> bool:
+    if term.op == "=":
+        return bool((mail.requested is not None) == term.value)
+    return mail.requested is not None and bool(COMPARE[term.op](now_us - mail.requested, term.value))
 
 
 def _on_mail(holds: Callable[[Term, Facts, MailFacts, int], bool]) -> Holds:
@@ -364,6 +375,13 @@ FIELDS: dict[str, Field] = {
             "mail",
         ),
         Field("claim", _holder, "me, none, any or a name", _on_mail(lambda t, f, m, now: _claimed(t, m)), "mail"),
+        Field(
+            "requested",
+            _asked,
+            "yes, no, or < or > and how long ago its recipient asked for it: <1d",
+            _on_mail(lambda t, f, m, now: _requested(t, m, now)),
+            "mail",
+        ),
         Field("degraded", _yes_no, "yes or no", lambda t, f, m, now: (f.degraded is not None) == t.value),
         Field(
             "id",

@@ -81,6 +81,7 @@ class Row(Wire):
     customer: str
     queue: str
     claim: RowClaim | None = None
+    requested: int = 0  #: matching mails whose recipient asks for a release
     version: int
     degraded: str | None = None  #: why the mail could not be read whole, or None
 

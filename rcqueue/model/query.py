@@ -213,9 +213,12 @@ def matches_row(query: Query, row: Row, now_us: int) -> bool | None:
         return None
     if any(n is not None for term in query.terms if term.field == "id" for _, n in term.value):
         return None
+    if any(term.op != "=" for term in query.terms if term.field == "requested"):  # it does not say when
+        return None
     message, _ = parse_id(row.id)
     expiry = round(row.expiry.timestamp() * 1_000_000) if row.expiry else 0
-    mail = MailFacts(0, row.toEmail or "", row.status, expiry, row.claim.who if row.claim else None)
+    claim, requested = row.claim.who if row.claim else None, 0 if row.requested else None
+    mail = MailFacts(0, row.toEmail or "", row.status, expiry, claim, requested)
     facts = Facts(
         id=message,
         at=round(row.timestamp.timestamp() * 1_000_000),

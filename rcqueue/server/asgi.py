@@ -34,6 +34,7 @@ from rcqueue.server.learning import Learning
 from rcqueue.server.marshal import Marshal, Terms
 from rcqueue.server.marshal.clockwork import Clockwork
 from rcqueue.server.marshal.customers import SetCustomers
+from rcqueue.server.notices.sender import Notices
 from rcqueue.server.postfix import PostfixHelper
 from rcqueue.server.reading.children import Readers
 from rcqueue.server.release_key import release_keys
@@ -46,9 +47,11 @@ from rcqueue.server.routes import (
     login,
     mails,
     meta,
+    notices,
     people,
     policy,
     problem,
+    requests,
     rspamd,
     rules,
     scans,
@@ -75,9 +78,9 @@ def build_app(parts: Parts) -> FastAPI:
     )
     app.state.parts = parts
     problem.install(app)
-    for module in (login, acts, mails, people, imports, rspamd, scans, senders, policy, rules, health, feed):
+    for module in (login, acts, mails, people, imports, rspamd, scans, senders, policy, rules, health, notices, feed):
         app.include_router(module.router, prefix="/api/v1")
-    for module in (acpi, meta):
+    for module in (acpi, meta, requests):
         app.include_router(module.router)
     return app
 
@@ -133,6 +136,7 @@ class Server:
         readers = Readers()
         stack.push_async_callback(readers.close)
         self.delivery = Delivery(self.marshal, config, readers, key=keys[0] if keys else None)
+        self.notices = Notices(self.marshal, config, key=keys[0] if keys else None)
         self.identity = Identity(self.marshal)
         await self.marshal.do(SetCustomers(tuple((c.path, c.domains, c.claim_locks_body) for c in config.customer)))
         await hub.start()
@@ -162,6 +166,7 @@ class Server:
             self.judge,
             pushes,
             self.monitor,
+            self.notices,
             config.customer_of,
             __version__,
         )
@@ -170,6 +175,7 @@ class Server:
         await stack.enter_async_context(self._running(self.learning.run(), "learning"))
         await self.delivery.start()
         stack.push_async_callback(self.delivery.stop)
+        await stack.enter_async_context(self._running(self.notices.run(), "notices"))
         await self.marshal.resume_acts()
         amavis = config.amavis
         self.smtp = SmtpIntake(intake, config.smtp, quarantine=amavis.address if amavis is not None else "")

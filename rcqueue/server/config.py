@@ -1,12 +1,10 @@
 """`rcqueue.toml`, and the environment over it: RCQUEUE__HTTP__LISTEN=127.0.0.1:8080 wins over `[http] listen`. What
-reads them is config_file.
-
-Durations are written "14d", "36h", "10m", "10s" and are microseconds here, as everywhere in the store; sizes are
-written "50M", "512K" or a number, and are bytes. Relative paths are relative to the file's folder.
+reads them is config_file; how values are written, config_values. Relative paths are relative to the file's folder.
 """
 
 from __future__ import annotations
 
+from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -23,6 +21,7 @@ from .config_values import (
     DAY,
     SECOND,
     Address,
+    BaseUrl,
     Bytes,
     CustomerPath,
     Domain,
@@ -31,6 +30,8 @@ from .config_values import (
     MailAddress,
     Microseconds,
     Network,
+    Sender,
+    TimeOfDay,
     Word,
     longest_match,
 )
@@ -185,6 +186,20 @@ class Release(_Table):
     passes: bool = Field(default=True, alias="pass")
 
 
+class Notices(_Table):
+    """Notices to recipients about what is held for them."""
+
+    domains: tuple[Domain, ...] = Field(min_length=1)  #: whose recipients get them, and of those below
+    sender: Sender = Field(alias="from")
+    url: BaseUrl  #: what links begin with: this server as recipients reach it
+    at: TimeOfDay = time(7)  #: each day, local time
+    subject: str = Field(default="Mail on hold for you", min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
+    days: int = Field(default=7, ge=1, le=30)  #: how long links are good
+
+    def asked_for(self, recipient: str) -> bool:
+        return longest_match(dict.fromkeys(self.domains, True), recipient) is not None
+
+
 class DatabaseAt(_Table):
     url: str = ""
 
@@ -270,6 +285,7 @@ class Config(BaseSettings):
     amavis: Amavis | None = None
     next_hop: NextHop = NextHop()
     release: Release = Release()
+    notices: Notices | None = None
     database: DatabaseAt = DatabaseAt()
     hold: HoldTerms = HoldTerms()
     customer: tuple[Customer, ...] = ()

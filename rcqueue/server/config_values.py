@@ -1,12 +1,19 @@
-"""Values of `rcqueue.toml`: durations, sizes, addresses, domains; each mistake says what was expected in its place."""
+"""The values of `rcqueue.toml`: what each is written as, and what it is here.
+
+Durations are written "14d", "36h", "10m", "10s" and are microseconds here, as everywhere in the store; sizes are
+written "50M", "512K" or a number, and are bytes.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import time
+from email.policy import SMTP
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
@@ -39,6 +46,7 @@ class Address(NamedTuple):
 
 _DURATION = re.compile(r"(\d{1,9})\s*(d|h|m|s|ms)")
 _UNITS = {"d": DAY, "h": 3600 * SECOND, "m": 60 * SECOND, "s": SECOND, "ms": 1000}
+_TIME = re.compile(r"(\d\d):(\d\d)")
 _SIZE = re.compile(r"(\d{1,12})\s*([KMG]?)B?", re.IGNORECASE)
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]/]+)):(?P<port>\d{1,5})")
 _ELEMENT = r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?"
@@ -77,6 +85,44 @@ def _endpoint(value: Any) -> Address | Path:
         return _address(value)
     except ValueError:
         raise ValueError('HOST:PORT or the path of a unix socket was expected, such as "unix:/run/x.sock"') from None
+
+
+class Mailbox(NamedTuple):
+    """A name, which may be empty, and an address."""
+
+    name: str
+    address: str
+
+
+def _mailbox(value: Any) -> Mailbox:
+    if isinstance(value, Mailbox):
+        return value
+    found = SMTP.header_factory("From", value) if isinstance(value, str) and value.isprintable() else None
+    boxes: Sequence[Any] = getattr(found, "addresses", ())
+    if found is None or len(boxes) != 1 or found.defects or not boxes[0].domain or not boxes[0].addr_spec.isascii():
+        raise ValueError('an address was expected, such as "Quarantine <postmaster@example.org>"')
+    return Mailbox(boxes[0].display_name, boxes[0].addr_spec)
+
+
+def _base_url(value: str) -> str:
+    try:
+        url = urlsplit(value)
+        host, plain = Address(url.hostname or "", url.port or 0), url.scheme == "http"
+    except ValueError:
+        host, plain = Address("", 0), False
+    more = "@" in value or "?" in value or "#" in value or not re.fullmatch(r"[!-~]+", value)
+    if more or not host.host or not (value.startswith("https://") or (plain and host.is_loopback)):
+        raise ValueError('a URL with https was expected, such as "https://queue.example.org" (http to loopback only)')
+    return value.rstrip("/")
+
+
+def _time_of_day(value: Any) -> time:
+    found = _TIME.fullmatch(value) if isinstance(value, str) else None
+    if isinstance(value, time) and value.tzinfo is None:
+        return value
+    if not found or int(found[1]) > 23 or int(found[2]) > 59:
+        raise ValueError('a time of the day was expected, such as "07:00"')
+    return time(int(found[1]), int(found[2]))
 
 
 def _domain(value: str) -> str:
@@ -139,3 +185,6 @@ MailAddress = Annotated[str, AfterValidator(mail_address)]
 Network = Annotated[ipaddress.IPv4Network | ipaddress.IPv6Network, BeforeValidator(_network)]
 Word = Annotated[str, AfterValidator(_word)]
 CustomerPath = Annotated[str, AfterValidator(_path)]
+Sender = Annotated[Mailbox, NoDecode, BeforeValidator(_mailbox)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+TimeOfDay = Annotated[time, NoDecode, BeforeValidator(_time_of_day)]

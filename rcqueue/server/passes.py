@@ -23,6 +23,7 @@ from rcqueue.server.reading.fields import cut
 RELEASE_FIELD = "X-Rcqueue-Release"
 PASS_FIELD = "X-Rcqueue-Pass"  # noqa: S105
 LOOP = "loop"  #: how the reason begins that a mail is held for which came back
+NOTICE = "notice-"  #: how the release id of a notice begins, which has no release of a mail behind it
 VALID = 3600  #: seconds from the beginning of an attempt
 
 #: How the names of the fields begin that only we write, in lower case. From outside they are forged.

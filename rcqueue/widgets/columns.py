@@ -119,6 +119,9 @@ def _cell(column: str, mail: Mail, layout: Layout, look: Look, *, mine: bool) ->
                 return who, "mine" if mine else "dim"
             if mail.status != "ONHOLD":
                 return mail.status, "warn" if mail.status == "UNCERTAIN" else "dim"
+            if mail.requested:
+                some = mail.requested < mail.matching
+                return f"asks {mail.requested}/{mail.matching}" if some else "asks", "warn" if soon else "strong"
             if soon and left is not None and "expiry" not in layout.widths:
                 return f"exp {age(left)}", "warn"
             return "", ""

@@ -76,6 +76,7 @@ def message(rnd: random.Random, seq: int) -> Facts:
             status,
             NOW + rnd.choice((-HOUR, HOUR, 23 * HOUR, 24 * HOUR, 300 * HOUR)),
             rnd.choice((*PEOPLE, None, None)) if status == "ONHOLD" else None,
+            NOW - rnd.choice((0, HOUR, 30 * HOUR)) if status == "ONHOLD" and rnd.random() < 0.3 else None,
         )
         for n, (rcpt, status) in enumerate(zip(rcpts, statuses, strict=True))
     )
@@ -117,6 +118,7 @@ def row_of(facts: Facts) -> dict[str, object]:
         "degraded": facts.degraded,
         "recipients": len(rcpts),
         **{s.lower(): sum(m.status == s for m in facts.mails) for s in STATUSES},
+        "requested": sum(m.requested is not None for m in facts.mails),
         "next_expiry": min(held, default=None),
         "version": 1,
         "purged": None,
@@ -141,7 +143,7 @@ def write(connection: Connection, messages: Iterable[Facts]) -> None:
             rows["mail"].append(
                 base
                 | {"rcpt": m.rcpt, "rcpt_domain": domain_of(m.rcpt), "status": m.status, "expiry": m.expiry}
-                | {"version": 1, "tries": 0, "reply": ""}
+                | {"version": 1, "tries": 0, "reply": "", "requested": m.requested}
             )
             if m.claim is not None:
                 who = PEOPLE[m.claim]
@@ -212,6 +214,7 @@ def term(rnd: random.Random) -> str:
         f"at:{op}2026-09-21T12:00Z",
         f"expires:{op}{rnd.choice(('1h', '1d', '2w', '0s'))}",
         f"claim:{rnd.choice((*PEOPLE, 'me', 'none', 'any', 'nobody'))}",
+        f"requested:{rnd.choice(('yes', 'no', op + '1h', op + '1d'))}",
         f"degraded:{rnd.choice(('yes', 'no'))}",
         quoted if part.strip() else "invoice",
         rnd.choice(("gmail", "anna@", "@ex_mple", "münchen", "7", "%")),

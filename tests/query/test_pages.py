@@ -112,6 +112,7 @@ def test_rows_say_what_of_the_message_matches(seed):
                 assert most[row.status] == max(most.values())
                 assert row.expiry == min((m.expiry for m in some if m.status == "ONHOLD"), default=None)
                 assert row.to_email == some[0].rcpt
+                assert row.requested == sum(m.requested is not None for m in some)
                 holders = Counter(m.claim for m in some if m.claim)
                 assert (row.claim is None) == (not holders)
                 if row.claim is not None:

@@ -11,6 +11,8 @@ from rcqueue.model.access import Access, Grant
 from rcqueue.model.ids import encode_message
 from rcqueue.model.query import SORTS, parse
 from rcqueue.server.store import drivers, pages
+from rcqueue.server.store import tables as t
+from rcqueue.server.store.rows import Needs, Rows
 
 from .stores import EVERYWHERE, NOW, messages, query_text, store
 
@@ -102,6 +104,8 @@ def test_neither_do_counts_and_mails_of_a_filter():
         ("claim:me", "-time", "claim_account (account=? AND message>? AND message<?)"),
         ("claim:any", "-time", "SEARCH claim USING PRIMARY KEY (message>? AND message<?)"),
         ("degraded:yes status:any", "-time", "message_degraded (id>? AND id<?)"),
+        ("requested:yes", "-time", "mail_requested"),
+        ("requested:<1d", "-score", "mail_requested"),
         ("expires:<30m", "-time", "mail_expiry (expiry<?)"),
         ("expires:>2d", "-time", "mail_expiry (expiry>?)"),
         ("score:>8", "-time", "message_onhold_score (score>?)"),
@@ -116,3 +120,13 @@ def test_each_index_serves_what_it_is_for(text, sort, index):
         places = [lines for sql, lines in found if not sql.startswith("SELECT (SELECT count(*)")]
         assert any(index in line for lines in places[:-2] for line in lines), places
         check(found)
+
+
+@pytest.mark.parametrize("table", t.metadata.tables.values(), ids=str)
+def test_the_writer_finds_a_row_of_any_table_by_its_key(table):
+    key = tuple(b"" if c.type.python_type is bytes else c.type.python_type() for c in table.primary_key.columns)
+    needs = Needs(rows=frozenset({(table.name, key)}))
+    with store(()) as connection:
+        ((_, lines),) = plans(connection, lambda c: Rows().load(c, [needs]))
+    whole = " AND ".join(f"{column.name}=?" for column in table.primary_key.columns)
+    assert all(line.startswith("SEARCH ") and line.endswith((f"({whole})", "(rowid=?)")) for line in lines), lines

@@ -21,6 +21,7 @@ from rcqueue.model.access import ROOT, Access, DataClass
 from rcqueue.model.act import Verb
 from rcqueue.model.ids import parse_id
 from rcqueue.model.mail import Part, RuleHit, ScanResult
+from rcqueue.server.identity.sessions import token_hash
 from rcqueue.server.marshal import entries, show
 from rcqueue.server.reading.listed import LISTED
 from rcqueue.server.routes.acpi import COMMANDS, Request
@@ -40,7 +41,8 @@ TEXTS = ("text", "text-utf16", "text-qp", "text-base64", "html", "html-entities"
 @asynccontextmanager
 async def opened(folder: Path, *recipients: str, **more: object) -> AsyncIterator[tuple[Live, list[str]]]:
     """A server with the planted mails, one copy for each recipient."""
-    async with Live(folder, recall="1s", **more) as live:  # type: ignore[arg-type]
+    notices = {"domains": ["example.org"], "from": "postmaster@example.org", "url": "https://queue.example.org"}
+    async with Live(folder, recall="1s", notices=notices, **more) as live:  # type: ignore[arg-type]
         live.next_hop.behaviour = lambda _: Behaviour(refuse=canary("554 5.7.0 Reject: BANNED: .exe,{reply}.exe"))
         ids = [id for recipient in recipients or ("x@example.org",) for id in await plant(live, MAILS, recipient)]
         await send_back(live, ids[-1])
@@ -72,12 +74,25 @@ def scanned(live: Live, id: str) -> None:
         connection.execute(t.message_detail.update().where(of).values(scans=scans))
 
 
+def links_of(live: Live, id: str) -> list[str]:
+    """Links as notices have them: that ask for this mail, and that stop the notices."""
+    ends = live.server.marshal.clock.now() + 3600_000_000
+    links = {"asks-for-it": (parse_id(id)[0], 0), "stops-them": (None, None)}
+    rows = [
+        {"token": token_hash(token), "recipient": "x@example.org", "message": message, "n": n, "ends": ends}
+        for token, (message, n) in links.items()
+    ]
+    with live.server.marshal.database.write_engine.begin() as connection:
+        connection.execute(t.notice_link.insert(), rows)
+    return list(links)
+
+
 async def tour(live: Live, name: str, ids: list[str], *, processes: bool = True) -> Guest:
     """Everything there is, over every channel."""
     folder = live.folder / name
     folder.mkdir()
     await live.api("anna").set_password(name, PASSWORD)
-    guest = Guest(live, name, ids, folder)
+    guest = Guest(live, name, ids, folder, links_of(live, ids[1]))
     async with guest.feed():
         await guest.cli(processes=processes)
         await guest.api()

@@ -48,6 +48,7 @@ TERMS = {
     "at": ">2020-01-01",
     "expires": ">1h",
     "claim": "none",
+    "requested": "no",
     "degraded": "no",
     "id": "{id}",
     "word": "plain",
@@ -84,6 +85,7 @@ class Guest:
     name: str
     ids: Sequence[str]
     folder: Path
+    links: Sequence[str] = ()  #: tokens of links in notices, which anybody may have got hold of
     wires: dict[str, Wire] = field(default_factory=dict)
     printed: bytearray = field(default_factory=bytearray)
     passed: set[Any] = field(default_factory=set)  #: routes, commands, acpi verbs and acpi keys that were tried
@@ -114,13 +116,14 @@ class Guest:
                     await self._acts()
                     await self._asks_scanners()
                     await self._sets_rules()
+                    await self._asks_for_notices()
                     await self._administers()
                     await self._signs_in_again()
 
     async def _ask(self, route: str, *names: str, of: str = "", **more: Any) -> httpx.Response:
         """`names` fill the braces of `route`, a path below /api/v1; a POST has a key of its own."""
         method, path = route.split()
-        path = path if path in ("/healthz", "/metrics") else "/api/v1" + path
+        path = path if path in ("/healthz", "/metrics", "/r/{token}") else "/api/v1" + path
         self.passed.add(f"{method} {path}")
         for name in names:
             path = re.sub(r"\{\w+\}", name, path, count=1)
@@ -188,6 +191,16 @@ class Guest:
         await self._ask("GET /senders", params={"all": 1})
         await self._ask("POST /senders/{id}/end", rule, json={})
 
+    async def _asks_for_notices(self) -> None:
+        await self._ask("GET /notices", params={"days": 2})
+        for now in (False, True):
+            await self._ask("POST /notices/send", json={"domain": "example.org", "now": now})
+        await self._ask("POST /notices/start", json={"address": "x@example.org"})
+        for link in (*self.links, "forged" * 4):
+            for _ in range(2):
+                await self._ask("GET /r/{token}", link)
+                await self._ask("POST /r/{token}", link, content=b"ask=yes")
+
     async def _administers(self) -> None:
         await self._ask("POST /import", params={"rcpt": "x@example.org"}, content=b"Subject: in\r\n\r\nx\r\n")
         posted = {"X-Rspamd-From": "a@b.example", "X-Rspamd-Rcpt": '["x@example.org"]', "X-Rspamd-Action": "reject"}
@@ -251,6 +264,8 @@ class Guest:
             "act.stop": {"id": "none"},
             "rules.push": {"name": "own.cf", "content": "score A 1\n", "reason": "because"},
             "rules.rollback": {"name": "own.cf", "reason": "because"},
+            "notice.send": {"domain": "example.org", "now": True},
+            "notice.start": {"address": "x@example.org"},
             "scan.file": {"raw": "Subject: in\r\n\r\nx\r\n"},
             "policy.set": {"key": "score.spamassassin.hold", "value": 7, "reason": "because"},
             **{f"sender.{kind}": _SENDER for kind in ("allow", "block")},
@@ -361,7 +376,7 @@ def _home(folder: Path) -> dict[str, str]:
     return {name: str(home) for name, home in homes.items()}
 
 
-_GROUPS = ("people", "audit", "config", "policy", "rules", "senders")
+_GROUPS = ("people", "audit", "config", "policy", "rules", "senders", "notices")
 
 
 def _named(words: Sequence[str]) -> tuple[str, ...]:
@@ -384,6 +399,8 @@ def _commands(ids: Sequence[str], folder: Path) -> list[tuple[str, ...]]:
     (folder / "own.cf").write_text("score A 1\n")
     found += [("rules", "list"), ("rules", "push", str(folder / "own.cf"), "--reason", "because")]
     found += [("rules", "rollback", "own.cf", "--reason", "because"), ("status", "--json"), ("status", "--check")]
+    found += [("notices", "list"), ("notices", "list", "--json"), ("notices", "start", "x@example.org")]
+    found += [("notices", "send", "--domain", "example.org", *now) for now in ((), ("--now",))]
     for id in ids:
         found += [("show", id, "--part", part) for part in Part]
     found += [("show", ids[0], "--part", part, "--json") for part in Part]

@@ -17,7 +17,7 @@ from rcqueue.model.mail import VerdictKind
 from rcqueue.model.scan import Action
 from rcqueue.server.marshal import Marshal
 from rcqueue.server.marshal.hold import returned_term
-from rcqueue.server.passes import LOOP, Pass, check
+from rcqueue.server.passes import LOOP, NOTICE, Pass, check
 from rcqueue.server.scan.decide import Decision
 from rcqueue.server.scan.judge import Judgement
 from rcqueue.server.store import tables as t
@@ -66,13 +66,17 @@ async def returned(
 
 def _came_back(connection: Connection, found: Pass) -> bool | None:
     """None: there was no such attempt."""
-    try:
-        message, n = parse_id(found.release.partition("-")[0])
-    except ValueError:
-        return None
-    attempt = t.attempt.c
-    mine = (attempt.message == message, attempt.n == n, attempt.number == found.attempt)
-    if connection.execute(select(attempt.release).where(*mine)).scalar() != found.release:
+    if not found.release.startswith(NOTICE) and not _attempted(connection, found):
         return None
     seen = select(t.posting.c.message).where(t.posting.c.term == returned_term(found)).limit(1)
     return connection.execute(seen).first() is not None
+
+
+def _attempted(connection: Connection, found: Pass) -> bool:
+    try:
+        message, n = parse_id(found.release.partition("-")[0])
+    except ValueError:
+        return False
+    attempt = t.attempt.c
+    mine = (attempt.message == message, attempt.n == n, attempt.number == found.attempt)
+    return connection.execute(select(attempt.release).where(*mine)).scalar() == found.release

@@ -153,6 +153,7 @@ def _hold(rows: Rows, a: Arrival, now: int, seq: int, expiry: int) -> Draft:
         "recipients": len(recipients),
         **dict.fromkeys(t.STATUSES, 0),
         a.status.lower(): len(recipients),
+        "requested": 0,
         "next_expiry": expiry if held else None,
         "version": seq,
         "purged": None if held else now,

@@ -55,6 +55,8 @@ class MessageChange:
             self.rows.count(self.row["customer"], status, self.row["verdict"], +1)
             if old["status"] == "ONHOLD":
                 self.rows.drop(t.claim, (self.id, n))
+                if old["requested"] is not None:
+                    self._request(n, None, -1)
         self.rows.put(t.mail, (self.id, n), values)
         self.changed.append(n)
 
@@ -88,6 +90,17 @@ class MessageChange:
             },
         )
         self.changed.append(n)
+
+    def request(self, n: int) -> None:
+        """Its recipient asks for its release. That changes nothing of the mail itself: its version stays."""
+        self._request(n, self.now, +1)
+        self.changed.append(n)
+
+    def _request(self, n: int, at: int | None, by: int) -> None:
+        message = self.rows.message(self.id)
+        assert message is not None
+        self.rows.put(t.mail, (self.id, n), {"requested": at})
+        self.rows.put(t.message, (self.id,), {"requested": message["requested"] + by})
 
     def free(self, n: int) -> None:
         self.rows.drop(t.claim, (self.id, n))

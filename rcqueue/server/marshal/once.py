@@ -48,7 +48,8 @@ class Once:
 
     @property
     def needs(self) -> Needs:
-        mine = Needs(sessions=frozenset({self.session}), keys=frozenset({(self.once.account, self.once.key)}))
+        key = (self.once.account, self.once.key)
+        mine = Needs(sessions=frozenset({self.session}), rows=frozenset({(t.idempotency.name, key)}))
         return self.operation.needs | mine
 
     @property

@@ -18,8 +18,9 @@ from rcqueue.server.reading.children import Readers
 from rcqueue.server.rules import Pushes
 from rcqueue.server.scan.judge import Judge
 
-if TYPE_CHECKING:  # the hub is handed to the routes: they are of one floor, and do not import each other
+if TYPE_CHECKING:  # handed to the routes, which are no higher, and import neither
     from rcqueue.server.hub import Hub
+    from rcqueue.server.notices.sender import Notices
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,6 +39,7 @@ class Parts:
     judge: Judge
     pushes: Pushes
     health: Monitor
+    notices: Notices
     customer_of: Callable[[str], str]  # of a recipient
     version: str
 

@@ -183,7 +183,7 @@ def _offered(f: Filter, term: Term) -> Driver | None:
         case "score" | "size":
             sources, status = _holds(f, COMPARE[term.op](t.message.c[term.field], term.value))
             return Driver(sources, proves | status, ordered=False)
-        case "expires":
+        case "expires" | "requested" if term.value is not False:
             # All that the filter asks of a mail is asked of these rows themselves.
             where = (t.mail.c.status == ON_HOLD, *f.on_mail)
             mails = Source(t.mail.c.message, where, repeats=True)

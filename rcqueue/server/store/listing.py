@@ -48,6 +48,7 @@ class RowData:
     status: str
     expiry: int | None
     to_email: str
+    requested: int = 0
     claim: Held | None = None
 
     @property
@@ -93,8 +94,9 @@ def _by_counts(f: Filter, row: Any) -> RowData:
     """Over all mails of the statuses that match: the message's own counts say it."""
     found = [(getattr(row, column), status) for status, column in _COUNTS if status in f.query.statuses]
     most = max(found, key=itemgetter(0), default=(0, "ONHOLD"))
-    expiry = row.next_expiry if "ONHOLD" in f.query.statuses else None
-    return RowData(row, sum(n for n, _ in found), most[1], expiry, row.first_rcpt)
+    held = "ONHOLD" in f.query.statuses
+    expiry, requested = (row.next_expiry, row.requested) if held else (None, 0)
+    return RowData(row, sum(n for n, _ in found), most[1], expiry, row.first_rcpt, requested)
 
 
 def _over_mails(connection: Connection, f: Filter, ids: Sequence[int]) -> dict[int, RowData]:
@@ -107,6 +109,7 @@ def _over_mails(connection: Connection, f: Filter, ids: Sequence[int]) -> dict[i
             func.count().label("mails"),
             func.min(mail.c.n).label("first"),
             func.min(mail.c.expiry).label("expiry"),
+            func.count(mail.c.requested).label("requested"),
         )
         .where(mail.c.message.in_(SOME), *f.on_mail)
         .group_by(mail.c.message, mail.c.status)
@@ -128,6 +131,7 @@ def _over_mails(connection: Connection, f: Filter, ids: Sequence[int]) -> dict[i
             most.status if most is not None else "ONHOLD",
             next((g.expiry for g in found if g.status == "ONHOLD"), None),
             min(((g.first, g.rcpt) for g in found), default=(0, ""))[1],
+            sum(g.requested for g in found),
         )
     return rows
 
@@ -181,6 +185,7 @@ def build_row(data: RowData, classes: Iterable[DataClass]) -> dict[str, Any]:
         "customer": m.customer,
         "queue": m.queue,
         "claim": None,
+        "requested": data.requested,
         "version": m.version,
         "degraded": m.degraded,
     }

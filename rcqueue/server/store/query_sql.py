@@ -77,7 +77,7 @@ def facts_of(rows: Rows, message: int) -> Facts:
     claims = rows.claims[message]
     names = {n: rows.tables[t.account.name][claim["account"],]["name"] for n, claim in claims.items()}
     mails = (
-        MailFacts(n, mail["rcpt"], mail["status"], mail["expiry"], names.get(n))
+        MailFacts(n, mail["rcpt"], mail["status"], mail["expiry"], names.get(n), mail["requested"])
         for n, mail in sorted(rows.mails[message].items())
     )
     same = ("id", "at", "size", "sender", "from_email", "subject", "score", "verdict", "customer", "degraded")
@@ -127,6 +127,13 @@ def _claim(term: Term, now_us: int) -> Condition:
     return not_(found) if term.op == "none" else found
 
 
+def _requested(term: Term, now_us: int) -> Condition:
+    at = t.mail.c.requested
+    if term.op == "=":
+        return at.is_not(None) if term.value else at.is_(None)
+    return and_(at.is_not(None), COMPARE[term.op](now_us - term.value - at, 0))
+
+
 def account_named(name: str) -> Any:
     return select(t.account.c.id).where(t.account.c.name == name).scalar_subquery()
 
@@ -155,6 +162,7 @@ CONDITIONS: dict[str, Callable[[Term, int], Condition]] = {
     "at": lambda term, now: COMPARE[term.op](t.message.c.at, term.value),
     "expires": _expires,
     "claim": _claim,
+    "requested": _requested,
     "degraded": lambda term, now: t.message.c.degraded.is_not(None) if term.value else t.message.c.degraded.is_(None),
     "id": _id,
     fields.WORD: lambda term, now: t.message.c.words.contains(term.value, autoescape=True),

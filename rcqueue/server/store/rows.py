@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Table, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, CursorResult, Table, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rcqueue.model.access import Access, Grant
@@ -32,7 +32,6 @@ class Needs:
     sessions: frozenset[int] = frozenset()
     accounts: frozenset[str] = frozenset()  # by name
     account_ids: frozenset[int] = frozenset()
-    keys: frozenset[tuple[int, str]] = frozenset()  # idempotency
     acts: frozenset[str] = frozenset()
     terms: frozenset[str] = frozenset()  # postings
     customers: bool = False  # the tree, whole
@@ -40,6 +39,7 @@ class Needs:
     senders: bool = False  # the rules about the authors of the messages
     settings: bool = False  # of the policy, all
     steps: frozenset[str] = frozenset()  # acts, with the next mails that wait to be tried and all of their messages
+    rows: frozenset[tuple[str, Key]] = frozenset()  # (table, primary key): single rows of whatever table
 
     def __or__(self, other: Needs) -> Needs:
         return Needs(*(getattr(self, f) | getattr(other, f) for f in self.__slots__))
@@ -219,10 +219,10 @@ class Rows:
         ids = ids.union(*(n.account_ids for n in needs), {row["account"] for row in self.tables["act"].values()})
         for column in (t.account.c.id, t.role_grant.c.account, t.person_lock.c.account):
             self._read(connection, column, ids)
-        keys = set().union(*(n.keys for n in needs))
-        if keys:
-            pair = tuple_(t.idempotency.c.account, t.idempotency.c.key)
-            self._take(t.idempotency, connection.execute(select(t.idempotency).where(pair.in_(keys))))
+        for name, key in set().union(*(n.rows for n in needs)):
+            table = t.metadata.tables[name]
+            values = dict(zip((f"k_{c}" for c in _PRIMARY[name]), key, strict=True))
+            self._take(table, connection.execute(_one(table), values))
 
     def _load_judged(self, connection: Connection, act: str, waiting: Any) -> None:
         """Of a rescan also what it came to, and the rest of the last message: a message has one verdict, and gets its
@@ -293,6 +293,12 @@ class Rows:
 def _with(column: Any, *where: Any) -> Any:
     """Made once: the writer asks for the same rows in each batch, and a statement is dear to make."""
     return select(column.table).where(column.in_(bindparam("values", expanding=True)), *where)
+
+
+@cache
+def _one(table: Table) -> Any:
+    """By its key, a row a statement: SQLite looks no index up for pairs in a list (a, b) IN ((1, 2), ...)."""
+    return select(table).where(*_by_key(table))
 
 
 _CUSTOMERS, _DOMAINS = select(t.customer), select(t.customer_domain)

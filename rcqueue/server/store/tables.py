@@ -176,6 +176,7 @@ message = Table(
     Column("degraded", Text),
     Column("recipients", Integer, nullable=False),
     *(Column(s, Integer, nullable=False) for s in STATUSES),  # mails by status
+    Column("requested", Integer, nullable=False, default=0),  # of those on hold: whose recipient asks for a release
     Column("next_expiry", Big),  # earliest among its mails on hold
     Column("version", Big, nullable=False),
     Column("purged", Big),  # when its bytes went
@@ -234,7 +235,7 @@ mail = Table(
     Column("reply", Text, nullable=False),  # the next hop's last answer
     Column("ended", Big),  # when it became RELEASED, DELETED or EXPIRED: purge counts from here
     Column("way", Text),  # model.act.Way: how it goes out; None: as it came
-    Column("requested", Big),  # when its recipient asked for its release
+    Column("requested", Big),  # when its recipient asked for its release; only while it is on hold
     PrimaryKeyConstraint("message", "n"),
     Index("mail_due", "due", sqlite_where=text("status = 'RELEASING'"), postgresql_where=text("status = 'RELEASING'")),
     Index(
@@ -344,27 +345,39 @@ policy_setting = Table(
     PrimaryKeyConstraint("scope", "key"),
 )
 
-#: Notices to recipients: which were made for which day.
+#: Notices to recipients: a recipient's of a day is made once. Addresses here are folded (fields.fold_ascii).
 notice = Table(
     "notice",
     metadata,
     Column("recipient", Text, nullable=False),
     Column("day", Text, nullable=False),  # 2026-11-24
+    Column("customer", Text, nullable=False),
     Column("at", Big, nullable=False),
-    Column("mails", Integer, nullable=False),
+    Column("mails", Integer, nullable=False),  # that it lists
+    Column("outcome", Text),  # sent, refused, uncertain, dropped; None: it waits to be sent
     PrimaryKeyConstraint("recipient", "day"),
+    Index("notice_day", "day"),
 )
 
-#: One-time links of notices. A link requests a release, and never makes one.
+#: One-time links of notices. A link requests the release of a mail, and never makes one; or it stops the notices.
 notice_link = Table(
     "notice_link",
     metadata,
     Column("token", LargeBinary, primary_key=True),  # SHA-256 of what the link holds
-    Column("message", Big, nullable=False),
-    Column("n", Integer, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("message", Big),  # None: it stops the recipient's notices
+    Column("n", Integer),
     Column("ends", Big, nullable=False),
     Column("used", Big),
     Index("notice_link_ends", "ends"),
+)
+
+#: Recipients who stopped their notices.
+notice_stop = Table(
+    "notice_stop",
+    metadata,
+    Column("recipient", Text, primary_key=True),
+    Column("at", Big, nullable=False),
 )
 
 # -- what scanners were given, and what is amiss ----------------------------------------------------------------------

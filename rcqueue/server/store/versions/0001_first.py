@@ -234,6 +234,7 @@ def upgrade() -> None:
         sa.Column("expired", sa.Integer(), nullable=False),
         sa.Column("passed", sa.Integer(), nullable=False),
         sa.Column("rejected", sa.Integer(), nullable=False),
+        sa.Column("requested", sa.Integer(), nullable=False),
         sa.Column("next_expiry", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("version", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("purged", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
@@ -435,20 +436,30 @@ def upgrade() -> None:
         "notice",
         sa.Column("recipient", sa.Text(), nullable=False),
         sa.Column("day", sa.Text(), nullable=False),
+        sa.Column("customer", sa.Text(), nullable=False),
         sa.Column("at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("mails", sa.Integer(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("recipient", "day"),
     )
+    op.create_index("notice_day", "notice", ["day"], unique=False)
     op.create_table(
         "notice_link",
         sa.Column("token", sa.LargeBinary(), nullable=False),
-        sa.Column("message", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("recipient", sa.Text(), nullable=False),
+        sa.Column("message", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("n", sa.Integer(), nullable=True),
         sa.Column("ends", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("used", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.PrimaryKeyConstraint("token"),
     )
     op.create_index("notice_link_ends", "notice_link", ["ends"], unique=False)
+    op.create_table(
+        "notice_stop",
+        sa.Column("recipient", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("recipient"),
+    )
     op.create_table(
         "person_lock",
         sa.Column("account", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
