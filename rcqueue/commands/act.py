@@ -92,8 +92,15 @@ def _settle_options(verb: argparse.ArgumentParser) -> None:
     )
 
 
-def _sender_options(verb: argparse.ArgumentParser) -> None:
-    option, what = ("--allow-sender", "let through") if verb.prog.endswith("release") else ("--block-sender", "stop")
+def _way_options(verb: argparse.ArgumentParser) -> None:
+    released = verb.prog.endswith("release")
+    if released:
+        forms = ("original", "attachment", "tagged", "stripped")
+        verb.add_argument("--as", dest="form", choices=forms, help="how it goes out; else as the policy says")
+        to = "to this address and not to its recipient, who keeps it on hold; again for more; postmaster is one"
+        verb.add_argument("--to", metavar="ADDR", action="append", default=[], help=to)
+    verb.add_argument("--learn", action="store_true", help=f"the scanners learn it as {'ham' if released else 'spam'}")
+    option, what = ("--allow-sender", "let through") if released else ("--block-sender", "stop")
     help = f"{what} its sender from now on, for so long, as 30d"
     verb.add_argument(option, dest="sender_days", metavar="TIME", type=_days, help=help)
     verb.add_argument("--for-all", action="store_true", help="for all of the customer's mail, not this recipient alone")
@@ -108,8 +115,8 @@ def _days(text: str) -> int:
 
 _OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "mail.claim": _claim_options,
-    "mail.release": _sender_options,
-    "mail.delete": _sender_options,
+    "mail.release": _way_options,
+    "mail.delete": _way_options,
     "mail.extend": _extend_options,
     "mail.restore": _restore_options,
     "mail.note": _note_options,
@@ -145,11 +152,11 @@ def _run_verb(args: argparse.Namespace) -> int:
 
 def _fields(args: argparse.Namespace, **more: Any) -> dict[str, Any]:
     """What the act says, as members of ActBody and ActRequest; those not given are left out."""
-    names = ("reason", "as_of", "fence", "for_seconds", "expiry", "note", "settle")
+    names = ("reason", "as_of", "fence", "for_seconds", "expiry", "note", "settle", "form", "to", "learn")
     given = {name: getattr(args, name, None) for name in names} | more
     if (days := getattr(args, "sender_days", None)) is not None:
         given["sender"] = {"scope": "customer" if args.for_all else "recipient", "days": days}
-    return {name: value for name, value in given.items() if value not in (None, "")}
+    return {name: value for name, value in given.items() if value not in (None, "", [], False)}
 
 
 async def _each(args: argparse.Namespace, api: Api, out: Out) -> int:

@@ -19,9 +19,8 @@ from .show import reply_for
 
 Json = dict[str, Any]
 #: Facts of a mail's entry that are told to whoever sees it: the way out, what became of an attempt, or of learning.
-_TOLD = frozenset(
-    "form to learn release attempt code queue_id tls dsn normalised ours_removed as results trouble".split()
-)
+_TOLD = ("form", "to", "learn", "release", "attempt", "code", "queue_id", "tls", "dsn", "normalised", "ours_removed")
+_OF_LEARNING = ("as", "results", "trouble")
 _GRANTS = frozenset({"mail.claim", "mail.takeover"})
 
 
@@ -70,7 +69,7 @@ class Entries:
         facts = leaf.get("facts", {})
         if row.customer is None:
             entry["facts"] = facts
-        elif told := {name: fact for name, fact in facts.items() if name in _TOLD}:
+        elif told := {name: facts[name] for name in (*_TOLD, *_OF_LEARNING) if name in facts}:
             entry["facts"] = told
         return entry
 

@@ -16,7 +16,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rcqueue.model.access import Grant
-from rcqueue.model.act import ActBody, ActRequest, ActState, Verb
+from rcqueue.model.act import ActBody, ActRequest, ActState, ReleaseAs, Verb
 from rcqueue.model.ids import encode_message
 from rcqueue.model.mail import Part
 from rcqueue.model.query import QueryError, QueryForbidden
@@ -56,6 +56,9 @@ class Request(BaseModel):
     expect: int | None = None
     reason: str = ""
     expiry: float | None = None
+    form: ReleaseAs | None = None
+    to: str | list[str] = []
+    learn: bool = False
 
     def selection(self) -> Selection:
         ids = [self.id] if isinstance(self.id, str) else self.id
@@ -133,6 +136,8 @@ async def _lines(asker: Viewer) -> Lines:
     request = _parse(Request, asked)
     if unknown := [f for f in request.fields or () if f not in FIELDS]:
         raise ValueError(f"fields: there is no {unknown[0]!r}; any of {', '.join(FIELDS)} was expected")
+    if request.set is None and (request.form or request.to or request.learn):
+        raise ValueError("form, to and learn go with set: RELEASED, and learn with DELETED; toEmail is the filter")
     if request.set is not None:
         async for line in _set(asker, request):
             yield line
@@ -177,17 +182,18 @@ async def _set(asker: Viewer, request: Request) -> Lines:
         text = f"{request.set} {len(chosen)} mails. Repeat with confirmation true and expect {len(chosen)}."
         raise _Said(code="OK", matches=len(chosen), confirmationRequired=True, confirmationText=text)
     if request.expect != len(chosen):
-        said = "nothing" if request.expect is None else request.expect
-        raise Refusal("expect", f"{len(chosen)} mails match, expect said {said}; nothing done", matches=len(chosen))
+        expected = "nothing" if request.expect is None else request.expect
+        raise Refusal("expect", f"{len(chosen)} mails match, expect said {expected}; nothing done", matches=len(chosen))
     verbs = _VERBS[request.set]
     groups: dict[Verb | None, list[str]] = {}
     for mail, status in chosen:
         groups.setdefault(verbs.get(status), []).append(mail)
-    expiry = None if request.expiry is None else _time(request.expiry)
+    said: dict[str, Any] = {"reason": request.reason, "form": request.form, "learn": request.learn}
+    said |= {"expiry": None if request.expiry is None else _time(request.expiry), "to": _listed(request.to)}
     for verb, ids in groups.items():
         results = dict.fromkeys(ids, "status")
         if verb is not None:
-            results |= await run_act(asker, ActRequest(verb=verb, ids=ids, reason=request.reason, expiry=expiry))
+            results |= await run_act(asker, ActRequest(verb=verb, ids=ids, **said))
         done = Selection((), list(results), None, None)
         async for line in show_mails(asker, done, 0, None, None, with_ids=True):
             yield {**line, "result": results[line.pop("_id")]}
@@ -210,6 +216,10 @@ async def run_act(asker: Viewer, request: ActRequest) -> dict[str, str]:
         after = found["next"]
         if after is None:
             return results
+
+
+def _listed(one_or_more: Any) -> Any:
+    return one_or_more if isinstance(one_or_more, list) else [one_or_more]
 
 
 # -- cmd
@@ -244,9 +254,13 @@ def _act(verb: Verb) -> Command:
             ("as", "settle", str),
             ("filter", "query", str),
             ("sender", "sender", dict),
+            ("form", "form", str),
+            ("learn", "learn", bool),
         ):
             if key in arguments:
                 fields[name] = take(arguments, key, kind)
+        if "to" in arguments:
+            fields["to"] = _listed(arguments.pop("to"))
         if "expiry" in arguments:
             fields["expiry"] = _time(arguments.pop("expiry"))
         nothing_else(arguments, f"mail.{verb}")
