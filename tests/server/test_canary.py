@@ -30,7 +30,7 @@ from tests import surface
 
 from .canary import CONTROL, MARK, PLACES, Haystack, Planted, Wire, base64_forms, canary, forms, leaks, planted, word
 from .live import Live
-from .tours import LOCAL, PASSWORD, Guest
+from .tours import LOCAL, PASSWORD, SPY, Guest
 
 MAILS = planted()
 REPLY = "reply"  #: a place outside any mail: next hops quote what they refuse
@@ -128,6 +128,7 @@ async def test_an_operator_finds_each_canary_over_each_channel(tmp_path: Path):
         assert heard[channel].lacks((*PLACES, REPLY, *SCANNED)) == set(), channel
     assert heard["feed"].has(word(REPLY))  # of what is planted a feed shows no more to anybody
     assert all(hay.has(CONTROL) for hay in heard.values())
+    assert live.next_hop.attempts[SPY]
     assert {name for mail in MAILS for name, digest in mail.digests if heard["api"].has_digest(digest)}
 
 
@@ -142,6 +143,7 @@ async def test_who_lacks_the_classes_finds_nothing(name: str, tmp_path: Path, ca
     assert {channel: leaks(data, MAILS) for channel, data in heard.items()} == {channel: set() for channel in heard}
     assert all(Haystack(data).has(CONTROL) for data in heard.values())
     assert not leaks(caplog.text.encode(), MAILS)
+    assert not live.next_hop.attempts[SPY]
     assert not leaks(b"".join(file.read_bytes() for file in guest.folder.rglob("*") if file.is_file()), MAILS)
     for part in (Part.TEXT, Part.RAW, Part.ATTACHMENTS):
         assert guest.statuses[part] == {403}

@@ -69,6 +69,9 @@ _PEOPLE: dict[str, dict[str, Any]] = {
 }
 
 
+#: Where a guest lets mail be released to.
+SPY = "spy@elsewhere.example"
+_WAY: dict[str, Any] = {"form": "attachment", "to": [SPY, "postmaster"], "learn": True}
 _SENDER = {"sender": "ada@sender.example", "recipient": "x@example.org", "days": 7}
 
 
@@ -161,6 +164,8 @@ class Guest:
             await self._ask("GET /mails/{id}", self.ids[0], params={"query": query})
 
     async def _acts(self) -> None:
+        for id in self.ids[:2]:
+            await self._ask("POST /mails/{id}/{verb}", id, Verb.RELEASE, of=Verb.RELEASE, json=_WAY)
         for verb in Verb:  # in an order in which each can be done
             for more in ({}, {"query": "status:any"}):
                 body = BODIES.get(verb, {}) | more
@@ -274,6 +279,7 @@ class Guest:
             "policy.test": {"raw": "Subject: in\r\n\r\nx\r\n", "rcpt": ["x@example.org"]},
         }
         asked: list[dict[str, Any]] = [{"cmd": name, **arguments.get(name, {})} for name in COMMANDS]
+        asked.append({"cmd": "mail.release", "id": one, **_WAY})
         asked += [{"cmd": name, "id": id} for id in self.ids for name in ("mail.show", "mail.body")]
         asked += [{"cmd": "mail.show", "id": id, "part": part} for id in self.ids for part in Part]
         keys: dict[str, Any] = {
@@ -293,6 +299,7 @@ class Guest:
         for status in ("DELETED", "ONHOLD", "RELEASED"):
             change = {"set": status, "id": two, "reason": "because", "expiry": 4000000000}
             asked += [change, change | {"confirmation": True, "expect": 1}, change | {"confirmation": True}]
+            asked.append(change | {"confirmation": True, "expect": 1} | _WAY)
         self.passed |= {"acpi " + request["cmd"] for request in asked if "cmd" in request}
         self.passed |= {"acpi key " + key for request in asked if "cmd" not in request for key in request}
         assert "acpi key unknown" in self.passed and set(keys) < set(Request.model_fields)
@@ -411,6 +418,7 @@ def _commands(ids: Sequence[str], folder: Path) -> list[tuple[str, ...]]:
         "note": ("--text", "looked at"),
         "settle": ("--as", "hold"),
     }
+    found.append(("release", four, "--as", "stripped", "--to", SPY, "--learn"))
     for verb in Verb:
         found += [(verb, four, *more.get(verb, ())), (verb, five, "--json", *more.get(verb, ()))]
     found.append(("extend", "--filter", f"id:{five}", "--expect", "1", "--until", "7d"))
