@@ -23,7 +23,9 @@ from rcqueue.server.intake.postfix_hold import PostfixHold
 from rcqueue.server.marshal.outcomes import EndAtOrigin
 from rcqueue.server.postfix import Away, PostfixHelper
 from rcqueue.server.store import tables as t
-from tests.realparts.postfix import Postfix, comes
+from tests.realparts import rspamd
+from tests.realparts.postfix import Postfix, comes, free_port
+from tests.scan.mails import SPAM
 from tests.server.harness import Queue, Talk
 from tests.server.post import MS, until
 
@@ -74,7 +76,10 @@ async def postfix():
         "virtual_mailbox_maps": "static:all/",
         "transport_maps": "inline:{ {later@rcq.example = smtp:[127.0.0.1]:1} }",
     }
-    async with Postfix(main) as postfix:
+    quarantining, milter = free_port(), free_port()
+    master = f"127.0.0.1:{quarantining} inet n - n - - smtpd -o smtpd_milters=inet:127.0.0.1:{milter}\n"
+    async with Postfix(main, master) as postfix:
+        postfix.quarantining, postfix.milter = quarantining, milter
         (postfix.etc / "header_checks").write_text("/^X-Hold:/ HOLD by a header check\n")
         await postfix.run("postfix", "reload")
         yield postfix
@@ -193,6 +198,26 @@ async def test_released_by_its_own_queue_file_once(world):
     await world.queue.act("operator", "restore", message)  # and released again: its original is gone, ours is not
     await world.queue.act("operator", "release", message)
     await comes(lambda: len(world.hop.received()) == 2)
+
+
+async def test_what_rspamd_s_milter_quarantines(world):
+    """Adopted with every symbol that rspamd wrote into it, released by -H, and not caught again."""
+    with rspamd.running(milter=world.postfix.milter):
+        async with Talk.to(world.postfix.quarantining) as talk:
+            await talk.mail("ada@sender.example", ["ben@rcq.example"])
+            queue_id = (await talk.data(SPAM)).split()[-1]
+        assert await world.there() == [queue_id]
+        await world.adoption.beat()
+        (row,), (detail,) = await world.queue.rows(t.message), await world.queue.rows(t.message_detail)
+        rules = json.loads(detail["verdict"])["rules"]
+        assert (row["verdict"], row["score"] > 6) == ("SPAM", True) and len(rules) > 10
+        assert any(rule["points"] for rule in rules)
+        await world.deliver()
+        await world.queue.act("operator", "release", encode_message(row["id"]))
+        await world.becomes("RELEASED")
+        (mail,) = await comes(world.postfix.delivered)
+    assert mail.replace(b"\n", b"\r\n").endswith(await world.queue.raw(row["id"]))
+    assert not await world.postfix.queue()
 
 
 async def test_to_one_of_three_by_smtp_and_the_original_goes_once_all_have_ended(world):

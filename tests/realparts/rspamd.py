@@ -1,4 +1,4 @@
-"""rspamd with a redis of its own; no DNS, no maps. What it compiles at its first start is kept under build/."""
+"""rspamd with a redis of its own; no DNS, no maps. What it compiles before its first start is kept under build/."""
 
 from __future__ import annotations
 
@@ -31,14 +31,15 @@ class Rspamd:
 
 
 @contextmanager
-def running(*, exporter: tuple[str, str] | None = None) -> Iterator[Rspamd]:
-    """`exporter`: the URL that metadata_exporter posts every mail to, and its password there."""
+def running(*, exporter: tuple[str, str] | None = None, milter: int = 0) -> Iterator[Rspamd]:
+    """`exporter`: the URL that metadata_exporter posts every mail to, and its password there. `milter`: a port for it,
+    which has what is rejected put on hold."""
     with folder("rspamd") as path:
         port, controller, redis = free_port(), free_port(), free_port()
         for one in ("local.d", "override.d", "run", "log", "redis"):
             (path / one).mkdir()
         (path / "db").mkdir() if not KEPT.is_dir() else shutil.copytree(KEPT, path / "db")
-        for name, text in _files(path, port, controller, redis, exporter).items():
+        for name, text in _files(path, port, controller, redis, exporter, milter).items():
             (path / name).write_text(text)
         user = ["-u", USER, "-g", USER] if given_to(USER, path) else []
         store = _redis(path, redis)
@@ -48,10 +49,10 @@ def running(*, exporter: tuple[str, str] | None = None) -> Iterator[Rspamd]:
             command = ["/usr/bin/rspamd", "-f", *user, "-c", "/etc/rspamd/rspamd.conf", *variables]
             rspamd = Process(command, path / "out", lambda: _pings(port) and _pings(controller))
             try:
+                _keep(path / "db")
                 yield Rspamd(port, controller, rspamd)
             finally:
                 rspamd.kill()
-            _keep(path / "db")
         finally:
             store.kill()
 
@@ -68,7 +69,7 @@ def _pings(port: int) -> bool:
 
 
 def _keep(compiled: Path) -> None:
-    """Whoever is first keeps what was compiled; it comes whole or not at all."""
+    """Whoever is first keeps what was compiled, for who starts next; it comes whole or not at all."""
     if KEPT.is_dir():
         return
     KEPT.parent.mkdir(exist_ok=True)
@@ -80,7 +81,9 @@ def _keep(compiled: Path) -> None:
         shutil.rmtree(ours)
 
 
-def _files(path: Path, port: int, controller: int, redis: int, exporter: tuple[str, str] | None) -> dict[str, str]:
+def _files(
+    path: Path, port: int, controller: int, redis: int, exporter: tuple[str, str] | None, milter: int
+) -> dict[str, str]:
     files = {
         "local.d/options.inc": f"""
             dns {{ timeout = 0.05s; retransmits = 1; nameserver = ["127.0.0.1:9"]; }}
@@ -94,7 +97,12 @@ def _files(path: Path, port: int, controller: int, redis: int, exporter: tuple[s
             bind_socket = "127.0.0.1:{controller}"; password = "look at it"; enable_password = "{PASSWORD}";
         """,
         "override.d/worker-controller.inc": "secure_ip = [];",
-        "local.d/worker-proxy.inc": "enabled = false;",
+        "local.d/worker-proxy.inc": f"""
+            bind_socket = "127.0.0.1:{milter}"; milter = yes; timeout = 30s; quarantine_on_reject = true;
+            upstream "local" {{ default = yes; hosts = "127.0.0.1:{port}"; }}
+        """
+        if milter
+        else "enabled = false;",
         "local.d/redis.conf": f'servers = "127.0.0.1:{redis}";',
         "local.d/classifier-bayes.conf": f"""
             backend = "redis"; servers = "127.0.0.1:{redis}"; min_learns = 1; new_schema = true; autolearn = false;
@@ -102,6 +110,9 @@ def _files(path: Path, port: int, controller: int, redis: int, exporter: tuple[s
         "local.d/logging.inc": f'type = "file"; filename = "{path}/log/rspamd.log"; level = "warning";',
         **{f"local.d/{module}.conf": "enabled = false;" for module in _OFF.split()},
     }
+    if milter:
+        files["local.d/milter_headers.conf"] = 'use = ["x-spamd-result"]; skip_local = false;'
+        files["local.d/actions.conf"] = "reject = 6; add_header = 5; greylist = null;"
     if exporter is not None:
         url, password = exporter
         files["local.d/metadata_exporter.conf"] = f"""
