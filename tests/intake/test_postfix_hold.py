@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from rcqueue.demo.next_hop import Behaviour, NextHop
-from rcqueue.model.ids import encode_mail, encode_message
+from rcqueue.model.ids import encode_mail, encode_message, parse_id
 from rcqueue.server.config import Config
 from rcqueue.server.delivery import Delivery
 from rcqueue.server.intake.hold import Intake
@@ -239,6 +239,35 @@ async def test_to_one_of_three_by_smtp_and_the_original_goes_once_all_have_ended
     await world.queue.act("operator", "restore", mails[0])
     await world.queue.act("operator", "release", mails[0])
     await comes(lambda: len(world.hop.received()) == 3)
+
+
+async def test_to_others_it_goes_by_smtp_and_so_does_what_is_made_anew(world):
+    """Postfix knows whole messages and their own recipients: its queue file does not reach whom it was not sent to."""
+    message, queue_id = await world.adopt()
+    await world.deliver()
+    await world.queue.act("operator", "release", message, to=["it@rcq.example"])
+    await world.becomes("ONHOLD", "RELEASED")
+    assert [got.recipients for got in world.hop.received()] == [("it@rcq.example",)]
+    assert await world.there() == [queue_id]
+    await world.queue.act("operator", "release", message, form="tagged")
+    await world.becomes("RELEASED", "RELEASED")
+    to_ben = world.hop.received()[1]
+    assert to_ben.recipients == ("ben@rcq.example",) and b"Subject: [SPAM] folded" in to_ben.raw
+    await world.adoption.beat()
+    assert await world.there() == []  # all have ended: it is deleted there
+    assert list(world.postfix.mail.glob("all/new/*")) == []
+
+
+async def test_released_whole_and_to_others_at_once_it_goes_to_all_of_them_by_smtp(world):
+    message, _ = await world.adopt()
+    await world.queue.act("operator", "release", message, to=["it@rcq.example"])
+    await world.queue.act("operator", "release", encode_mail(parse_id(message)[0], 0))
+    await world.deliver()
+    await world.becomes("RELEASED", "RELEASED")
+    got = {mail.recipients for mail in world.hop.received()}
+    assert got == {("ben@rcq.example",), ("it@rcq.example",)}
+    await world.adoption.beat()
+    assert await world.there() == [] and list(world.postfix.mail.glob("all/new/*")) == []
 
 
 async def test_released_there_by_hand_is_for_a_person_to_settle(world):

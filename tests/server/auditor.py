@@ -17,7 +17,7 @@ MailKey = tuple[int, int]
 
 #: What each kind of entry may make of a mail.
 MOVES: dict[str, set[tuple[str, str]]] = {
-    "mail.release": {("ONHOLD", "RELEASING")},
+    "mail.release": {("ONHOLD", "RELEASING"), ("ONHOLD", "ONHOLD")},  # to others: it stays
     "mail.recall": {("RELEASING", "ONHOLD")},
     "mail.delete": {("ONHOLD", "DELETED")},
     "mail.restore": {("DELETED", "ONHOLD"), ("EXPIRED", "ONHOLD"), ("RELEASED", "ONHOLD")},
@@ -135,6 +135,8 @@ class Auditor:
             assert old is None and new[:2] == ("ONHOLD", seq), f"state: {says}"
         elif kind not in MOVES:
             assert new == old, f"state: {says}, which is no change of the mail itself"
+        elif old is None:
+            assert kind == "mail.release" and new[:2] == ("RELEASING", seq), f"state: {says}"
         else:
             assert old is not None and (old[0], new[0]) in MOVES[kind], f"state: {says}"
             assert new[1] == seq, f"version: {says}"

@@ -46,7 +46,7 @@ async def nothing(call: Awaitable[Any]) -> None:
 
 def real_body(body: Body) -> ActBody:
     expiry = EPOCH + timedelta(microseconds=body.expiry) if body.expiry else None
-    return ActBody.model_validate({**body.__dict__, "expiry": expiry})
+    return ActBody.model_validate({**body.__dict__, "expiry": expiry, "to": list(body.to)})
 
 
 def same_as_the_model(world: Naive, state: State) -> None:

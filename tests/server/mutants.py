@@ -9,7 +9,7 @@ from typing import Any
 from unittest import mock
 
 from rcqueue.model.act import Verb
-from rcqueue.server.marshal import acts, ends, outcomes, verbs
+from rcqueue.server.marshal import acts, ends, outcomes, releasing, verbs
 from rcqueue.server.marshal.mails import MessageChange
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.writer import Decision
@@ -114,6 +114,11 @@ MUTANTS = (
         "claim",
         "what another holds can be released, deleted and extended",
         lambda: _rules(Verb.RELEASE, Verb.DELETE, Verb.EXTEND, checks_claim=False),
+    ),
+    Mutant(
+        "to others",
+        "who may not read bodies sends them to whom they like",
+        lambda: [mock.patch.object(releasing, "lacks", lambda *_: None)],
     ),
     Mutant(
         "second attempt",

@@ -67,6 +67,7 @@ class Claim:
 
 @dataclass
 class Mail:
+    rcpt: str
     expiry: int
     version: int
     status: str = "ONHOLD"
@@ -98,6 +99,10 @@ class Person:
     def rights(self, customer: str, scope: frozenset[str]) -> frozenset[str]:
         held = frozenset().union(*(RIGHTS[role] for role, place in self.roles if covers(place, customer)))
         return held & scope if scope else held
+
+    def reads_bodies(self, customer: str) -> bool:
+        roles = {role for role, place in self.roles if covers(place, customer)}
+        return bool(roles & {"operator", "admin"}) and "bodies" not in self.locks
 
 
 @dataclass
@@ -132,6 +137,7 @@ class Body:
     expiry: int | None = None
     note: str = ""
     settle: str | None = None
+    to: tuple[str, ...] = ()
 
 
 @dataclass
@@ -296,7 +302,7 @@ class World:
     def hold(self, customer: str, verdict: str, recipients: int, digest: bytes) -> list[int]:
         seq = self.seq + 1
         id = (self.now // 1000) << 21 | seq
-        mails = [Mail(self.now + EXPIRY, seq) for _ in range(recipients)]
+        mails = [Mail(f"r{n}@example.org", self.now + EXPIRY, seq) for n in range(recipients)]
         self.messages[id] = Message(id, customer, verdict, digest, mails)
         self.write("mail.hold", None, id, range(recipients))
         return [id]

@@ -33,6 +33,10 @@ from .naive import (
 
 
 class Naive(World):
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[tuple[str | None, int | None]] = []  # release id and end of its window, by the act under way
+
     def act(self, session: int, verb: str, targets: Sequence[Target], body: Body) -> Done | No:
         who = self.alive(session)
         if who is None:
@@ -50,18 +54,19 @@ class Naive(World):
             message = self.messages[id]
             if "view" not in who.rights(message.customer):
                 results.append((encode_mail(id, n or 0), "gone", None, None, ""))
-            elif self.lacks(who, verb, message):
+            elif self.lacks(who, verb, message, body):
                 self.write("denied", who, id)
                 results.append((encode_mail(id, n or 0), "refused", None, None, ""))
             else:
                 numbers = [n] if n is not None else self.meant(who, verb, message, body.query)
+                self.sent.clear()
                 tried = self.on_message(who, verb, message, numbers, body)
                 results += tried
                 for n_, (_, result, *_) in zip(numbers, tried, strict=True):
                     mail = message.mails[n_] if n_ < len(message.mails) else None
                     if result == "done" and mail is not None:
-                        if mail.status == "RELEASING" and verb in ("release", "settle"):
-                            release, until = mail.release, mail.due
+                        if self.sent and verb in ("release", "settle"):
+                            release, until = self.sent[-1]
                         if mail.claim and verb in ("claim", "takeover"):
                             fences.append(mail.claim.fence)
         said = tuple(results)
@@ -88,10 +93,14 @@ class Naive(World):
             (verb == "settle" and body.settle is None)
             or (verb == "note" and not body.note.strip())
             or (verb == "takeover" and not body.reason.strip())
+            or (verb != "release" and bool(body.to))
             or (body.expiry is not None and not self.now < body.expiry < self.now + 3660 * DAY)
         )
 
-    def lacks(self, who: Session, verb: str, message: Message) -> bool:
+    def lacks(self, who: Session, verb: str, message: Message, body: Body) -> bool:
+        chosen = verb == "release" and any(to != "postmaster" for to in body.to)
+        if chosen and not who.person.reads_bodies(message.customer):
+            return True
         rights = who.rights(message.customer)
         holders = {m.claim.account for m in message.mails if m.claim}
         from_oneself = verb == "takeover" and holders == {who.person.id} and "claim" in rights
@@ -112,10 +121,11 @@ class Naive(World):
 
     def on_message(self, who: Session, verb: str, message: Message, numbers: list[int], body: Body) -> list[Any]:
         results, changed = [], set()
+        added: dict[str, int] = {}  # to others, by address
         for n in numbers:
-            result, by = self.judge(who, verb, message, n, body)
-            if result == "done" and self.do(who, verb, message.id, n, body):
-                changed.add(n)
+            result, by = self.judge(who, verb, message, n, body, added)
+            if result == "done" and self.do(who, verb, message.id, n, body, added):
+                changed |= {n, *added.values()}
             mail = message.mails[n] if n < len(message.mails) else None
             status, version = (mail.status, mail.version) if mail else (None, None)
             results.append((encode_mail(message.id, n), result, status, version, by))
@@ -123,7 +133,9 @@ class Naive(World):
             self.write(f"mail.{verb}", who, message.id, changed)
         return results
 
-    def judge(self, who: Session, verb: str, message: Message, n: int, body: Body) -> tuple[str, str]:
+    def judge(
+        self, who: Session, verb: str, message: Message, n: int, body: Body, added: dict[str, int]
+    ) -> tuple[str, str]:
         if n >= len(message.mails):
             return "gone", ""
         mail = message.mails[n]
@@ -138,6 +150,8 @@ class Naive(World):
             mine = mail.claim and mail.claim.account == who.person.id and self.holds(mail.claim)
             if not (mine and mail.claim and mail.claim.fence <= body.fence):
                 return "lost", ""
+        if {m.rcpt for m in message.mails} & ({self.address(to) for to in body.to} - set(added)):
+            return "status", ""  # one of its recipients already
         if verb == "recall" and mail.due is None:
             return "status", ""  # it is being handed over
         if verb == "restore" and message.purged:
@@ -152,7 +166,10 @@ class Naive(World):
             until = self.now + body.for_seconds * SECOND
         return Claim(who.id, who.person.id, who.person.name, self.seq + 1, until)
 
-    def do(self, who: Session, verb: str, id: int, n: int, body: Body) -> bool:
+    def address(self, to: str) -> str:
+        return "postmaster@example.org" if to == "postmaster" else to
+
+    def do(self, who: Session, verb: str, id: int, n: int, body: Body, added: dict[str, int]) -> bool:
         """Does it; whether the entry is about this mail."""
         mail, seq = self.messages[id].mails[n], self.seq + 1
         match verb:
@@ -167,9 +184,19 @@ class Naive(World):
                 return had is not None
             case "note":
                 return True
+            case "release" if body.to:
+                mails = self.messages[id].mails
+                for to in map(self.address, body.to):
+                    if to not in added:
+                        added[to] = other = len(mails)
+                        release = f"{encode_mail(id, other)}-{seq}"
+                        mails.append(Mail(to, mail.expiry, seq, "RELEASING", None, release, self.now + RECALL))
+                        self.sent.append((release, self.now + RECALL))
+                self.move(id, n, "ONHOLD")
             case "release":
                 release = f"{encode_mail(id, n)}-{seq}"
                 self.move(id, n, "RELEASING", release=release, due=self.now + RECALL)
+                self.sent.append((release, self.now + RECALL))
             case "delete":
                 self.move(id, n, "DELETED")
             case "restore":
@@ -180,6 +207,7 @@ class Naive(World):
                 self.move(id, n, "RELEASED")
             case "settle" if body.settle == "again":
                 self.move(id, n, "RELEASING", due=self.now + RECALL)
+                self.sent.append((mail.release, self.now + RECALL))
             case _:  # recall, settle as hold
                 self.move(id, n, "ONHOLD", due=None, expiry=max(mail.expiry, self.now + DAY))
         return True
@@ -258,7 +286,7 @@ class Naive(World):
             who = act.session
             if not who.person.enabled:
                 results = ["refused"] * len(numbers)
-            elif self.lacks(who, act.verb, self.messages[message]):
+            elif self.lacks(who, act.verb, self.messages[message], act.body):
                 self.write("denied", who, message)
                 results = ["refused"] * len(numbers)
             else:

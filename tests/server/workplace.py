@@ -211,8 +211,15 @@ class Workplace(RuleBasedStateMachine):
             for_seconds=(None, None, 30, 2000)[how // 16 % 4],
             expiry=self.world.now + 3600 * SECOND if how // 64 == 2 else None,
             note="" if how % 32 == 31 else "seen",
+            to=self.others(mails, how) if verb == "release" or how == 255 else (),
             settle=("arrived", "again", "hold", None)[how // 4 % 4] if how % 32 != 31 else None,
         )
+
+    def others(self, mails: list[naive.Mail], how: int) -> tuple[str, ...]:
+        """Mostly nobody; else somebody, the postmaster, or a recipient that it has already."""
+        if how // 64 != 3:
+            return ()
+        return (("eve@example.org",), ("postmaster",), ("fay@example.org", "postmaster"), (mails[0].rcpt,))[how % 4]
 
     def act(self, who: Session, verb: str, targets: list[naive.Target], body: Body, key: str | None = None) -> Call:
         ids = [encode_message(id) if n is None else encode_mail(id, n) for id, n in targets]
