@@ -378,7 +378,7 @@ class FakeApi:
             Step(at=m.at - timedelta(seconds=2), what="connect", who="203.0.113.7", detail=client),
             Step(at=m.at - timedelta(seconds=1), what="data", detail=data),
             *(Step(what="scan", who=scanner, detail=what) for scanner, what in said),
-            Step(at=m.at, what="decision", who="policy", detail="PHISH, 8.1 of 5: spamassassin: 8.1 of 5"),
+            Step(at=m.at, what="decision", who="policy", detail="PHISH: spamassassin: 8.1 of 5"),
         ]
         for entry in (e for e in self.store.journal if e.message == m.id):
             of = f"all {len(m.mails)} mails" if len(entry.mails) == len(m.mails) > 1 else ""

@@ -43,10 +43,11 @@ class HelpScreen(Page):
         now = self.situation()
         actions = [a for a in keymap.of((self.of, "app")) if a.key and keymap.allowed(a, now)]
         rows: list[tuple[str, list[Piece]]] = []
+        acts = [a for a in actions if a.object == "mail" or (a.view and a.dangerous)]
         groups = (
-            ("Acts on mail", [a for a in actions if a.object == "mail"]),
-            ("More", [a for a in actions if a.object not in ("mail", "view")]),
-            ("The view", [a for a in actions if a.view]),
+            ("Acts on mail", acts),
+            ("More", [a for a in actions if a not in acts and not a.view]),
+            ("The view", [a for a in actions if a not in acts and a.view]),
         )
         for name, group in groups:
             if group:

@@ -36,6 +36,7 @@ REST = 0.12  # seconds that the cursor rests before the mail under it is read
 PRESENT = 0.5  # seconds that it rests before colleagues are told
 PATIENCE = 0.3  # seconds before it is said that something is not here yet
 WIDE = 120  # cells from which there are two panes side by side
+LONG = "timeline"  # the tab whose lines are so long that it has no other pane beside it
 TABS = ("headers", "verdict", "receipt", "body", "timeline")
 MOVES: dict[str, Callable[[View], None]] = {
     "view.down": lambda view: view.move(1),
@@ -59,6 +60,7 @@ class QueueScreen(Screen[None]):
     QueueScreen.-alone #panes, QueueScreen.-alone #tabs { display: none; }
     QueueScreen #second { display: none; }
     QueueScreen.-wide #second { display: block; }
+    QueueScreen.-long #second { display: none; }
     """
 
     AUTO_FOCUS = "QueueTable"
@@ -204,6 +206,7 @@ class QueueScreen(Screen[None]):
                 pane.show([])
             self.lines["tabs"].say()
             return
+        self.set_class(self.tab == LONG, "-long")
         locked = not self.desk.may_read(line.row)
         tabs = self._tabs_shown()
         for pane, tab in zip(panes, tabs, strict=False):
@@ -213,7 +216,7 @@ class QueueScreen(Screen[None]):
 
     def _tabs_shown(self) -> tuple[str, ...]:
         """Two panes: the one chosen at the left and the verdict at the right."""
-        if not self.has_class("-wide"):
+        if not self.has_class("-wide") or self.tab == LONG:
             return (self.tab,)
         return ("headers" if self.tab == "verdict" else self.tab, "verdict")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 
 from .line import Piece
-from .text import address, age, fit
+from .text import address, age, ago, fit
 
 if TYPE_CHECKING:
     from rcqueue.client.window import Line as Row
@@ -126,7 +126,7 @@ def _cell(column: str, mail: Mail, layout: Layout, look: Look, *, mine: bool) ->
                 return f"exp {age(left)}", "warn"
             return "", ""
         case "age":
-            return age((look.now - mail.timestamp).total_seconds()), ""
+            return ago((look.now - mail.timestamp).total_seconds()), ""
         case "score":
             return "" if mail.score is None else f"{mail.score:.1f}", ""
         case "kind":

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from .columns import SOON
 from .line import Piece
 from .pane import NAME, Entry
-from .text import age, fit, moment, plural, size
+from .text import age, ago, fit, moment, plural, size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +82,7 @@ def _from_receipt(receipt: Receipt, now: datetime) -> list[Entry]:
     if auth := _auth(receipt.authentication):
         entries.append(Entry(auth, "Auth"))
     client = [receipt.client, f"helo {receipt.helo}" if receipt.helo else ""]
-    client += [receipt.tls or "no TLS", f"{age((now - receipt.at).total_seconds())} ago"]
+    client += [receipt.tls or "no TLS", f"{ago((now - receipt.at).total_seconds())} ago"]
     entries.append(Entry(_spaced(*client), "Client"))
     return entries
 
@@ -160,7 +160,7 @@ def receipt(detail: ReceiptDetail, now: datetime) -> list[Entry]:
     client = (f"{log.client}:{log.port}" if log.port else log.client, log.name, log.protocol)
     through = (log.forwarded_by, f"its queue id {log.ident}" if log.ident else "")
     entries = [
-        Entry(f"{moment(log.at)}   {age((now - log.at).total_seconds())} ago", "Received"),
+        Entry(f"{moment(log.at)}   {ago((now - log.at).total_seconds())} ago", "Received"),
         Entry(_spaced(*client), "Client"),
         Entry(log.helo or "-", "Helo"),
         Entry(log.tls or "none", "TLS"),

@@ -17,7 +17,7 @@ from textual.strip import Strip
 from .columns import Layout, Look, cells
 from .keymap import bindings
 from .line import Piece, Styled
-from .text import age, number
+from .text import ago, number
 
 if TYPE_CHECKING:
     from textual.binding import BindingType
@@ -103,13 +103,13 @@ class QueueTable(Styled, can_focus=True):
         seconds = (now - row.row.timestamp).total_seconds()
         soon = row.row.expiry and (row.row.expiry - now).total_seconds() < 86400
         marked = self.view.all_marked or row.id in self.view.marks
-        # The age is written in minutes or more but for the first one, so a row is seldom painted for its age alone.
+        # The age is written in minutes or more, so a row is seldom painted for its age alone.
         return (
             row.id,
             row.stamp,
             row.id == self.view.cursor,
             marked,
-            age(seconds),
+            ago(seconds),
             soon,
             self.session,
             self._layout_now,

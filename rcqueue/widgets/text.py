@@ -57,6 +57,11 @@ def age(seconds: float) -> str:
     return f"{min(seconds // 86400, 999)}d"
 
 
+def ago(seconds: float) -> str:
+    """How old mail is: the same, but no second is counted, or the screen would never be still."""
+    return age(seconds) if seconds >= 60 else "<1m"
+
+
 def size(octets: int) -> str:
     """`900 B`, `14 KB`, `2.1 MB`."""
     if octets < 1000:

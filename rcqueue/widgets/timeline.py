@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 
 from .pane import Entry
-from .text import age, plural
+from .text import ago, plural
 
 if TYPE_CHECKING:
     from rcqueue.model.journal import Step, Timeline
@@ -28,7 +28,7 @@ def timeline(detail: Timeline, now: datetime) -> list[Entry]:
         if at is not None and at.date() != day:
             day = at.date()
             entries.append(Entry(f"{day:%Y-%m-%d}", style="dim"))
-        when = ("", "") if at is None else (_ago((now - at).total_seconds()), f"{at:%H:%M:%S}")
+        when = ("", "") if at is None else (ago((now - at).total_seconds()), f"{at:%H:%M:%S}")
         what = step.what.partition(".")[2] or step.what
         columns = ((when[0].rjust(4), 4), (when[1], 8), (what, _WHAT), (_who(step), wide))
         said = f"said: {step.detail}" if step.hearsay else step.detail
@@ -40,8 +40,3 @@ def timeline(detail: Timeline, now: datetime) -> list[Entry]:
 
 def _who(step: Step) -> str:
     return "" if step.who == "system" else step.who
-
-
-def _ago(seconds: float) -> str:
-    """Nothing on the screen counts seconds."""
-    return age(seconds) if seconds >= 60 else "<1m"

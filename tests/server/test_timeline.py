@@ -89,7 +89,7 @@ async def test_a_mail_through_a_milter_to_the_next_hop(tmp_path: Path, monkeypat
             assert word in by["connect"].detail
         assert by["data"].detail == f"from <ada@sender.example> to 1 recipient, {row.size} bytes"
         assert (by["scan"].who, by["scan"].detail) == ("names", "SPAM, 7.5 of 5, 0.00 s")
-        assert (by["decision"].who, by["decision"].detail) == ("policy", "SPAM, 7.5 of 5: names: 7.5 of 5")
+        assert (by["decision"].who, by["decision"].detail) == ("policy", "SPAM: names: 7.5 of 5")
         assert [by[f"mail.{verb}"].who for verb in ("hold", "claim", "note", "read", "release")] == [
             *("system", "ben", "ben", "ben", "ben")
         ]

@@ -75,7 +75,8 @@ def _arrival(classes: Classes, row: Any, log: Receipt) -> list[Step]:
     steps = [Step(at=log.connected_at or log.at, what=came, who=client, detail=detail)]
     if log.data_at is not None:
         sender = f"from <{row.sender}> " if whole else ""
-        to = "1 recipient" if row.recipients == 1 else f"{row.recipients} recipients"
+        count = len(log.recipients) or row.recipients  # a release to others adds some
+        to = "1 recipient" if count == 1 else f"{count} recipients"
         steps.append(Step(at=log.data_at, what="data", detail=f"{sender}to {to}, {row.size} bytes"))
     steps.sort(key=lambda step: step.at or log.at)
     return ([_hop(hop) for hop in reversed(log.trace)] if whole else []) + steps
@@ -127,7 +128,7 @@ def _judgement(
     if row.passed and not verdict.reason:
         said = f"nothing stands against it{score}"
     else:
-        said = f"{row.verdict}{score}{f': {reason}' if reason else ''}"
+        said = f"{row.verdict}{f': {reason}' if reason else score}"
     # A verdict that no scanner of ours gave is what the header says, which anybody may have written.
     yield Step(
         at=from_us(row.at if rescanned is None else rescanned),
