@@ -14,12 +14,15 @@ import pytest
 from rcqueue.demo.next_hop import Behaviour
 from rcqueue.model.act import ActRequest, ReleaseAs, Verb, Way
 from rcqueue.model.ids import encode_mail
-from rcqueue.model.mail import RuleHit
-from rcqueue.server.config import SECOND
+from rcqueue.model.mail import Receipt, RuleHit, VerdictDetail, from_us
+from rcqueue.server.config import SECOND, Config
+from rcqueue.server.intake.hold import Intake
 from rcqueue.server.marshal import Refusal, Terms, releasing
 from rcqueue.server.marshal.customers import SetCustomers
 from rcqueue.server.marshal.people import ChangePerson
 from rcqueue.server.reading.children import Readers
+from rcqueue.server.scan.base import ScanEnvelope
+from rcqueue.server.scan.judge import Judge
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.pages import counts, rows_by_id
 
@@ -116,8 +119,6 @@ async def test_tagged(queue, hop, post):
 
 
 async def set_verdict(queue: Queue, held: Held, detail: dict[str, Any]) -> None:
-    from rcqueue.model.mail import VerdictDetail
-
     stored = VerdictDetail(id="", **detail).model_dump_json(exclude={"id"})
     with queue.database.write_engine.begin() as connection:
         connection.execute(
@@ -305,6 +306,21 @@ async def test_the_guard_of_the_policy_is_needed(queue, monkeypatch):
     held = await queue.hold(MIXED, ways={"ben@example.org": POLICY})
     await queue.act("operator", "release", held.id, form="original")
     assert await queue.status(held.id) == "RELEASING"
+
+
+async def test_a_policy_file_says_it_to_the_mail_that_is_held(queue, tmp_path):
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[[domain."x.example".attachment]]\nname = "*.EXE"\ndo = "strip"\n')
+    config = Config(data_dir=tmp_path, policy=policy)
+    judge, to = Judge(config), ("a@x.example", "b@y.example")
+    judgement = await judge.judge(MIXED, ScanEnvelope("ada@sender.example", to))
+    now = from_us(queue.clock.now())
+    receipt = Receipt(at=now, client="192.0.2.1", helo="mx", protocol="ESMTP", size=len(MIXED))
+    intake = Intake(queue.marshal, config)
+    await intake.hold("ada@sender.example", to, MIXED, receipt, origin="milter", judgement=judgement)
+    await judge.close()
+    one, two = await queue.rows(t.mail)
+    assert Way.model_validate_json(one["way"]) == POLICY and two["way"] is None
 
 
 # -- to others

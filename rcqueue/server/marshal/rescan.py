@@ -65,9 +65,11 @@ class Judged(BaseModel):
             strip={n: list(decision.strip) for n, decision in decisions.items() if decision.strip},
         )
 
-    def way(self, n: int) -> str | None:
-        names = self.strip.get(n)
-        return Way(form=ReleaseAs.STRIPPED, strip=names).model_dump_json() if names else None
+    def way(self, n: int, before: str | None) -> str | None:
+        """How a mail goes out from now on. One that has a way keeps one: it is not to leave by its original's road."""
+        if names := self.strip.get(n):
+            return Way(form=ReleaseAs.STRIPPED, strip=names).model_dump_json()
+        return before and Way().model_dump_json()
 
 
 def _held_as(decision: Decided, loop: str) -> Decided:
@@ -87,7 +89,7 @@ def _word(decision: Decided) -> str:
 def rescan(d: Doing, n: int, mail: RowDict) -> MailResult | None:
     if d.judged is None:
         return not_done(d, n, Result.STATUS, mail, "it can't be scanned: its bytes are not there any more")
-    d.change.set(n, mail["status"], way=d.judged.way(n))
+    d.change.set(n, mail["status"], way=d.judged.way(n, mail["way"]))
     return None
 
 
