@@ -110,7 +110,7 @@ async def _mails(api: Api, query: str, row: Row) -> AsyncIterator[Row]:
         known = len(envelope.mails)  # of a message to very many only the first
         for line in envelope.mails:
             own = {name: getattr(line, name) for name in ("id", "toEmail", "status", "expiry", "version", "claim")}
-            yield row.model_copy(update=own | alone)
+            yield row.model_copy(update=own | alone | {"requested": int(line.requested is not None)})
     message, _ = parse_id(row.id)
     for n in range(known, row.recipients):
         id = encode_mail(message, n)
@@ -126,6 +126,8 @@ def _cells(row: Row, out: Out) -> list[object]:
     claim = ""
     if row.claim:
         claim = row.claim.who + (f" {row.claim.mails}/{row.matching}" if row.claim.mails != row.matching else "")
+    elif row.requested:
+        claim = "asks" + (f" {row.requested}/{row.matching}" if row.requested != row.matching else "")
     score = "" if row.score is None else f"{row.score:.1f}"
     shown = size(row.size) if out.tty else row.size
     at = out.when(row.timestamp, "%Y-%m-%d %H:%M")

@@ -52,10 +52,10 @@ async def _send(args: argparse.Namespace, api: Api, out: Out) -> int:
     if out.as_json:
         out.json(asked)
     elif args.now:
-        left = f"; {asked.waiting - asked.made} more wait: send them again" if asked.made < asked.waiting else ""
-        out.line(f"{asked.made} notices to recipients at {asked.domain} are on their way{left}")
+        left = f"; {asked.waiting - asked.made} more wait: send again" if asked.made < asked.waiting else ""
+        out.line(f"notices on their way to {asked.domain}: {asked.made}{left}")
     else:
-        out.line(f"{asked.waiting} recipients at {asked.domain} wait for a notice: --now sends them")
+        out.line(f"recipients at {asked.domain} who wait for a notice: {asked.waiting}; --now sends them")
     return DONE
 
 

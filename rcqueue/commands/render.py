@@ -98,8 +98,9 @@ def _envelope(envelope: Envelope, when: When) -> Iterator[str]:
     for mail in envelope.mails:
         until = f"  until {when(mail.expiry)}" if mail.expiry else ""
         claim = f"  claimed by {mail.claim.who}" if mail.claim else ""
+        asks = f"  asks for it since {when(mail.requested)}" if mail.requested else ""
         reply = f"  {mail.reply}" if mail.reply else ""
-        yield f"{mail.id}  {mail.status:<9}  {mail.toEmail}{until}{claim}{reply}"
+        yield f"{mail.id}  {mail.status:<9}  {mail.toEmail}{until}{claim}{asks}{reply}"
     if envelope.more:
         yield f"(and {envelope.more} mails more)"
 

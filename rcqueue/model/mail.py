@@ -192,6 +192,7 @@ class MailLine(Wire):
     expiry: Time | None = None
     version: int
     claim: RowClaim | None = None
+    requested: Time | None = None  #: when its recipient asked for a release
     reply: str = ""  #: the next hop's last answer
 
 

@@ -175,7 +175,8 @@ class Server:
         await stack.enter_async_context(self._running(self.learning.run(), "learning"))
         await self.delivery.start()
         stack.push_async_callback(self.delivery.stop)
-        await stack.enter_async_context(self._running(self.notices.run(), "notices"))
+        self.notices.start()
+        stack.push_async_callback(self.notices.stop)
         await self.marshal.resume_acts()
         amavis = config.amavis
         self.smtp = SmtpIntake(intake, config.smtp, quarantine=amavis.address if amavis is not None else "")

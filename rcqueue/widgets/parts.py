@@ -227,7 +227,7 @@ def recipients(envelope: Envelope, session: str, now: datetime) -> list[tuple[st
             (mail.toEmail, style),
             ("on hold" if held else mail.status, "warn" if mail.status == "UNCERTAIN" else style),
             ("" if left is None else age(left), "warn" if left is not None and left < SOON else style),
-            (mail.claim.who if mail.claim is not None else "", "mine" if mine else style),
+            (mail.claim.who if mail.claim is not None else "asks" if mail.requested else "", "mine" if mine else style),
             (mail.reply, style),
         ]
         rows.append((mail.id, cells))

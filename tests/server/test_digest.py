@@ -22,7 +22,7 @@ from rcqueue.server.notices.held import HeldFor, HeldMail
 
 from .canary import CONTROL, leaks, planted
 from .live import mail
-from .test_notices import links, noticing, notified, texts
+from .noticing import links, noticing, notified, texts
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 OURS = ("https://queue.example/r/" + "a" * 32, "https://queue.example/r/" + "b" * 32)

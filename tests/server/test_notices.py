@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import email
-import email.policy
-import re
-import sqlite3
-from collections.abc import Callable
-from contextlib import asynccontextmanager
-from email.message import EmailMessage
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,64 +11,29 @@ import aiosmtplib
 import httpx
 import pytest
 
+from rcqueue.cli import main
 from rcqueue.client.api import Api, ApiProblem
-from rcqueue.demo.next_hop import NextHop, Received
+from rcqueue.demo.next_hop import NextHop
 from rcqueue.model.act import Verb
 
 from .child import Child
 from .live import Live, mail, port
-
-NOTICES = {"domains": ["acme.example"], "from": "Quarantine <postmaster@acme.example>", "url": "http://127.0.0.1:1/q"}
-VIRUS = "X-Virus-Status: Infected (Eicar)\r\n"
-LINK = re.compile(r"http://127\.0\.0\.1:1/q(/r/[\w-]{32})\s")
-
-
-@asynccontextmanager
-async def noticing(folder: Path, **more: Any):
-    """A server that sends notices to acme.example, at midnight: of what is held now when it is told to."""
-    async with Live(folder, recall="0s", notices=NOTICES | {"at": "00:00"}, **more) as live:
-        yield live
-
-
-async def until(holds: Callable[[], Any], seconds: float = 10) -> Any:
-    async with asyncio.timeout(seconds):
-        while not (found := holds()):
-            await asyncio.sleep(0.01)
-    return found
-
-
-def arrived(live: Live, recipient: str) -> list[Received]:
-    return [one for one in live.next_hop.received() if one.recipients == (recipient,)]
-
-
-def read(one: Received) -> EmailMessage:
-    parsed = email.message_from_bytes(one.raw, policy=email.policy.default)
-    assert isinstance(parsed, EmailMessage)
-    return parsed
-
-
-def texts(one: Received) -> tuple[str, str]:
-    """Plain text and HTML of a notice."""
-    plain, html = (part.get_content().replace("\r\n", "\n") for part in read(one).iter_parts())
-    return plain, html
-
-
-def links(one: Received) -> list[str]:
-    """The paths of its links, in order; the last stops the notices."""
-    return LINK.findall(texts(one)[0])
-
-
-async def notified(live: Live, recipient: str) -> Received:
-    """Has the notices sent now, and waits for that of this recipient."""
-    await live.api("anna").send_notices(recipient.rpartition("@")[2], now=True)
-    return (await until(lambda: arrived(live, recipient)))[-1]
-
-
-async def settled(live: Live) -> None:
-    """Returns once no notice waits to be sent."""
-    async with asyncio.timeout(10):
-        while any(day.waiting for day in await live.api("anna").notices()):
-            await asyncio.sleep(0.01)
+from .noticing import (
+    LINK,
+    NOTICES,
+    VIRUS,
+    arrived,
+    kinds,
+    links,
+    noticing,
+    notified,
+    read,
+    rows,
+    settled,
+    subjects,
+    texts,
+    until,
+)
 
 
 async def test_a_recipient_is_told_once_what_is_held_for_them(tmp_path: Path):
@@ -168,15 +127,6 @@ async def test_once_a_day_at_its_time_also_after_a_restart(tmp_path: Path):
         await until(lambda: rows(live, "SELECT count(*) FROM notice_link") == [(0,)])
 
 
-def subjects(one: Received) -> list[str]:
-    return re.findall(r"^    (\w+)$", texts(one)[0], re.M)
-
-
-def rows(live: Live, sql: str, *values: Any) -> list[Any]:
-    with sqlite3.connect(f"file:{live.config.data_dir / 'queue.db'}?mode=ro", uri=True) as connection:
-        return connection.execute(sql, values).fetchall()
-
-
 async def test_a_next_hop_that_is_down_asks_to_wait_or_refuses(tmp_path: Path):
     """Retried until it is taken; what is refused is not sent again; through the next hop of the recipient's domain."""
     down = port()
@@ -197,10 +147,6 @@ async def test_a_next_hop_that_is_down_asks_to_wait_or_refuses(tmp_path: Path):
         (day,) = await live.api("anna").notices()
         assert (day.notices, day.sent, day.refused) == (3, 2, 1)
         assert live.next_hop.attempts["left.company@acme.example"] == 1
-
-
-def kinds(live: Live) -> dict[str, int]:
-    return dict(rows(live, "SELECT kind, count(*) FROM entry GROUP BY kind"))
 
 
 async def test_a_lost_answer_after_the_dot_is_not_sent_again(tmp_path: Path):
@@ -276,3 +222,73 @@ async def test_a_kill_between_leaves_one_notice(tmp_path: Path):
         assert [other.path for other in hop.received()] == [one.path]
     finally:
         await hop.stop()
+
+
+async def test_who_administers_a_customer_has_its_notices_and_no_others(tmp_path: Path):
+    customers = [{"path": "acme", "domains": ["acme.example"]}, {"path": "bank", "domains": ["bank.example"]}]
+    more = {"domains": ["acme.example", "bank.example"]}
+    async with Live(tmp_path, customers=customers, notices=NOTICES | {"at": "00:00"} | more) as live:
+        anna, otis = live.api("anna"), live.api("otis")
+        await anna.change_person("otis", "grant", {"role": "admin", "customer": "acme"})
+        await anna.change_person("otis", "revoke", {"role": "operator", "customer": "all"})
+        for to in ("a@acme.example", "b@bank.example"):
+            await live.send(mail(), "ada@sender.example", to)
+        for now in (False, True):
+            with pytest.raises(ApiProblem, match="no right to administer at bank"):
+                await otis.send_notices("bank.example", now=now)
+        assert (await otis.send_notices("acme.example", now=False)).waiting == 1
+        assert (await otis.send_notices("acme.example", now=True)).made == 1
+        assert (await anna.send_notices("bank.example", now=True)).made == 1
+        assert [day.notices for day in await anna.notices()] == [2]
+        assert [day.notices for day in await otis.notices()] == [1]
+        for name in ("ben", "cleo", "dora"):
+            with pytest.raises(ApiProblem, match="no right to administer"):
+                await live.api(name).notices()
+        assert kinds(live)["denied"] == 1 and kinds(live)["notice.send"] == 2
+
+
+async def test_a_call_under_its_key_is_done_once(tmp_path: Path):
+    async with noticing(tmp_path) as live:
+        await live.send(mail(), "ada@sender.example", "carl@acme.example")
+        headers = {"Authorization": f"Bearer {live.tokens['anna']}", "Idempotency-Key": "one"}
+        async with httpx.AsyncClient(base_url=live.url, headers=headers) as http:
+            said = [
+                (await http.post("/api/v1/notices/send", json={"domain": "ACME.example", "now": True})).json()
+                for _ in range(2)
+            ]
+            assert said == [{"domain": "acme.example", "waiting": 1, "made": 1}] * 2
+            lines = await http.post("/acpi", json={"cmd": "notice.list"}, headers={"Idempotency-Key": "two"})
+            assert lines.json()["notices"] == 1
+            wrong = await http.post("/acpi", json={"cmd": "notice.send", "domain": "no domain", "now": True})
+            assert wrong.json()["code"] == "ERROR" and "a domain was expected" in wrong.json()["message"]
+
+
+async def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    token = tmp_path / "token"
+    async with noticing(tmp_path) as live:
+        token.touch(0o600)
+        token.write_text(live.tokens["anna"])
+        monkeypatch.setenv("RCQUEUE_SERVER", live.url)
+        monkeypatch.setenv("RCQUEUE_TOKEN_FILE", str(token))
+
+        async def run(*words: str) -> tuple[int, str]:
+            status = await asyncio.to_thread(main, words)
+            return status, capsys.readouterr().out
+
+        await live.send(mail(), "ada@sender.example", "carl@acme.example")
+        send = ("notices", "send", "--domain", "acme.example")
+        assert await run(*send) == (0, "recipients at acme.example who wait for a notice: 1; --now sends them\n")
+        assert await run(*send, "--now") == (0, "notices on their way to acme.example: 1\n")
+        await settled(live)
+        assert (await run("notices", "list"))[1].split("\t")[1:] == ["1", "1", "0", "1", "0", "0", "0\n"]
+        assert json.loads((await run("notices", "list", "--json"))[1])["sent"] == 1
+        assert (await run("notices", "start", "carl@acme.example"))[0] == 4
+
+        (id,) = [row.id for row in (await live.api("ben").page()).rows]
+        async with httpx.AsyncClient(base_url=live.url) as http:
+            await http.post(links(arrived(live, "carl@acme.example")[0])[0], content=b"ask=yes")
+        status, shown = await run("list", "requested:yes")
+        assert status == 0 and shown.startswith(id) and "\tasks\t" in shown
+        assert "asks for it since" in (await run("show", id, "--part", "envelope"))[1]
+        assert "carl@acme.example" in (await run("show", id, "--part", "timeline"))[1].splitlines()[-1]
+        assert json.loads((await run("list", "requested:<1h", "--json", "--mails"))[1])["requested"] == 1

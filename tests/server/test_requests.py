@@ -20,7 +20,7 @@ from rcqueue.server.marshal import requests as marshalled
 from rcqueue.server.routes import requests
 
 from .live import Live, mail
-from .test_notices import arrived, kinds, links, noticing, notified, rows, until
+from .noticing import arrived, kinds, links, noticing, notified, rows, until
 
 PRESSED = {"content": b"ask=yes", "headers": {"Content-Type": "application/x-www-form-urlencoded"}}
 TABLES = ("entry", "mail", "message", "claim", "notice", "notice_link", "notice_stop", "task", "attempt")

@@ -99,6 +99,7 @@ def envelope(connection: Connection, who: Access, message: int) -> Envelope:
             expiry=from_us(mail.expiry),
             version=mail.version,
             claim=held.get(mail.n),
+            requested=None if mail.requested is None else from_us(mail.requested),
             reply=reply_for(who, row.customer, mail.reply),
         )
         for mail in connection.execute(query)

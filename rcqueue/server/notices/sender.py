@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 200  #: notices that are made in one transaction, and that are sent before another look at the store
 TOKEN = 24  #: random bytes in a link
+GRACE = 10.0  #: seconds that what is under way has to end when the server stops
 LONGEST = 60.0  #: seconds between two looks at the clock and the store
 Asked = Callable[[str], bool]  #: of an address: whether it is meant
 _OUTCOMES = {
@@ -48,7 +49,7 @@ _OUTCOMES = {
 
 
 class Notices:
-    """`run` until cancelled. Without `[notices]` in the configuration it does nothing."""
+    """`start`, `stop`. Without `[notices]` in the configuration it does nothing."""
 
     def __init__(
         self, marshal: Marshal, config: Config, *, key: bytes | None = None, waits: Sequence[int] = retry.WAITS
@@ -57,6 +58,8 @@ class Notices:
         self._marshal, self.settings, self._next_hop = marshal, config.notices, config.next_hop
         self._key, self._waits = key, waits
         self._woken = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
         self._made = ""  # the last day whose notices were made
 
     def wake(self) -> None:
@@ -68,13 +71,24 @@ class Notices:
         found = {w.recipient: w async for some in self._wanted(asked, self._now()) for w in some}
         return self._today(), list(found.values())
 
-    async def run(self) -> None:
-        if self.settings is None:
-            return
-        while True:
+    def start(self) -> None:
+        if self.settings is not None:
+            self._task = asyncio.create_task(self._run(self.settings), name="notices")
+
+    async def stop(self, grace: float = GRACE) -> None:
+        """Those under way end; or are cut off after `grace` seconds, and one that had its dot is uncertain."""
+        self._stopping = True
+        self._woken.set()
+        if self._task is not None:
+            await asyncio.wait([self._task], timeout=grace)
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self, settings: Settings) -> None:
+        while not self._stopping:
             sleep = LONGEST
             try:
-                sleep = await self._beat(self.settings)
+                sleep = await self._beat(settings)
             except Exception:
                 log.exception("notices")
             with contextlib.suppress(TimeoutError):
@@ -127,7 +141,7 @@ class Notices:
         while True:
             now = self._marshal.clock.now()
             due, later = await self._marshal.database.read(due_notices, now, BATCH)
-            if not due:
+            if not due or self._stopping:
                 return later if later is not None else now + DAY
             by_hop: dict[Address, list[Due]] = {}
             for notice in due:
@@ -142,16 +156,25 @@ class Notices:
         down: Answer | None = None  # nobody listens there: the next would fare no better
         try:
             for notice in notices:
-                held = await self._marshal.database.read(held_for, notice.recipient)
-                if not held.mails:
-                    await self._end(notice, "dropped", None)
-                    continue
+                if self._stopping:
+                    return
                 with contextlib.suppress(NotDue):
-                    answer = down or await self._hand_over(settings, session, notice, held)
-                    down = answer if answer.unreachable else None
-                    await self._end(notice, _OUTCOMES[answer.outcome], answer, str(hop))
+                    answer = down or await self._attempt(settings, session, notice)
+                    down = answer if answer is not None and answer.unreachable else None
+                    await self._end(notice, _OUTCOMES[answer.outcome] if answer else "dropped", answer, str(hop))
         finally:
             await session.close()
+
+    async def _attempt(self, settings: Settings, session: HopSession, notice: Due) -> Answer | None:
+        """None: there is nothing to tell."""
+        try:
+            held = await self._marshal.database.read(held_for, notice.recipient)
+            return await self._hand_over(settings, session, notice, held) if held.mails else None
+        except NotDue:
+            raise
+        except Exception as error:  # before the dot: the others need not wait for this one
+            log.exception("notices: one could not be sent")
+            return Answer(Outcome.RETRY, 0, f"it could not be sent: {type(error).__name__}")
 
     async def _hand_over(self, settings: Settings, session: HopSession, notice: Due, held: HeldFor) -> Answer:
         tokens = [None if mail.requested else secrets.token_urlsafe(TOKEN) for mail in held.mails]
@@ -173,7 +196,8 @@ class Notices:
             from_us(ends),
         )
         urls = [f"{settings.url}/r/{token}" if token else None for token in tokens]
-        goods = self._parcel(notice, digest(letter, held, urls, f"{settings.url}/r/{stop}"), now)
+        raw = await asyncio.to_thread(digest, letter, held, urls, f"{settings.url}/r/{stop}")
+        goods = self._parcel(notice, raw, now)
 
         async def before_dot() -> None:
             await self._marshal.do(HandOver(notice, tuple(links), ends))
