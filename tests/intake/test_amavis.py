@@ -217,3 +217,61 @@ async def test_what_is_no_mail_of_amavis_stays_and_others_are_adopted(queue, tmp
     folder.rename(tmp_path / "gone")
     with pytest.raises(OSError, match="No such file"):
         await adoption.beat()
+
+
+# -- what amavis can't do
+
+
+async def test_made_anew_or_to_others_it_goes_by_smtp(queue, hop, tmp_path):
+    config = Config(
+        data_dir=tmp_path,
+        amavis={"folder": tmp_path, "release": f"127.0.0.1:{free_port()}"},
+        next_hop={"default": f"127.0.0.1:{hop.port}"},
+    )
+    delivery = await delivering(queue, config)
+    held = await queue.hold(MAIL, recipients=("ben@rcq.example",), origin="amavis:abc a/spam-abc.eml")
+    await queue.act("operator", "release", held.id, to=["it@rcq.example"])
+    await queue.act("operator", "release", held.mails[0], form="tagged")
+    await until(lambda: queue.status(held.mails[0]), "RELEASED")
+    await until(lambda: queue.status(encode_mail(held.number, 1)), "RELEASED")
+    await delivery.stop(1)
+    got = {mail.recipients[0]: mail.raw for mail in hop.received()}
+    assert b"[SPAM] spam" in got["ben@rcq.example"] and b"[SPAM]" not in got["it@rcq.example"]
+
+
+async def test_recalled_while_it_waits_for_amavis_and_released_tagged(queue, hop, tmp_path):
+    """It is in the lane to amavis, which would hand it over as it came."""
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hangs(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await go_on.wait()
+        writer.close()
+
+    server = await asyncio.start_server(hangs, "127.0.0.1", 0)
+    config = Config(
+        data_dir=tmp_path,
+        amavis={"folder": tmp_path, "release": f"127.0.0.1:{server.sockets[0].getsockname()[1]}"},
+        next_hop={"default": f"127.0.0.1:{hop.port}", "sessions": 1},
+    )
+    delivery = await delivering(queue, config)
+    one, two = [
+        await queue.hold(MAIL, recipients=("ben@rcq.example",), origin=f"amavis:{name} {name}.eml") for name in "ab"
+    ]
+    await queue.act("operator", "release", one.id)
+    await asked.wait()
+    await queue.act("operator", "release", two.id)
+    await until(lambda: waiting(delivery), 1)
+    await queue.act("operator", "recall", two.id)
+    await queue.act("operator", "release", two.id, form="tagged")
+    go_on.set()
+    await until(lambda: queue.status(two.id), "RELEASED")
+    await delivery.stop(1)
+    server.close()
+    assert await queue.status(one.id) == "UNCERTAIN"
+    (got,) = hop.received()
+    assert b"[SPAM] spam" in got.raw
+
+
+async def waiting(delivery: Delivery) -> int:
+    return sum(lane.waiting for lane in delivery._lanes.values())

@@ -14,12 +14,14 @@ import pytest
 from rcqueue.demo.next_hop import Behaviour
 from rcqueue.model.act import ActRequest, ReleaseAs, Verb, Way
 from rcqueue.model.ids import encode_mail
-from rcqueue.model.mail import Receipt, RuleHit, VerdictDetail, from_us
+from rcqueue.model.mail import Receipt, RuleHit, VerdictDetail, VerdictKind, from_us
+from rcqueue.server import passes
 from rcqueue.server.config import SECOND, Config
 from rcqueue.server.intake.hold import Intake
 from rcqueue.server.marshal import Refusal, Terms, releasing
 from rcqueue.server.marshal.customers import SetCustomers
 from rcqueue.server.marshal.people import ChangePerson
+from rcqueue.server.marshal.rescan import Judged
 from rcqueue.server.reading.children import Readers
 from rcqueue.server.scan.base import ScanEnvelope
 from rcqueue.server.scan.judge import Judge
@@ -94,6 +96,7 @@ async def test_as_an_attachment_of_a_mail_from_the_postmaster(queue, hop, post):
     said, inner = message.iter_parts()
     assert "held by a mail filter" in text_of(said) and "ada@sender.example" in text_of(said)
     assert inner.get_content_type() == "message/rfc822"
+    assert inner["Content-Transfer-Encoding"] == message["Content-Transfer-Encoding"] == "8bit"
     boundary = message.get_boundary().encode()
     _, _, within = got.raw.split(b"--" + boundary)[2].partition(b"\r\n\r\n")
     assert within == MIXED + b"\r\n"  # the last line end belongs to the boundary
@@ -116,6 +119,26 @@ async def test_tagged(queue, hop, post):
     assert b"\r\nSubject: [Junk?] Invoice\r\n 7\r\n" in got.raw
     assert got.raw.partition(b"\r\n\r\n")[2] == MIXED.partition(b"\r\n\r\n")[2]
     assert message["X-Rcqueue-Remade"].startswith("tagged; sha256=")
+
+
+async def test_a_header_that_is_not_read_to_its_end_is_not_tagged(queue, hop, post):
+    """Nobody can say where its body begins, whose bytes are to stay as they are."""
+    await post.start()
+    held = await queue.hold(b"X-A: " + b"a" * 300_000 + b"\r\nSubject: a\r\n\r\nSubject: b\r\n")
+    await queue.act("operator", "release", held.id, form="tagged")
+    await becomes(queue, held, "ONHOLD")
+    assert "its header" in (await queue.mail(held.id))["reply"] and hop.received() == []
+
+
+@pytest.mark.parametrize("form", list(ReleaseAs))
+async def test_each_form_has_a_pass_that_holds_for_what_is_sent(queue, hop, post, form):
+    post.key = b"k" * 32
+    await post.start()
+    held = await queue.hold(MIXED)
+    got = await goes(queue, hop, held, form=form)
+    now = queue.clock.now() // SECOND
+    found = passes.check([post.key], got.raw, got.sender, got.recipients[0], now)
+    assert found is not None and found.release == (await queue.mail(held.id))["release"]
 
 
 async def set_verdict(queue: Queue, held: Held, detail: dict[str, Any]) -> None:
@@ -194,6 +217,16 @@ async def test_a_message_that_is_an_attachment_as_a_whole(queue, hop, post):
     assert b"UEsDBA" not in got.raw
 
 
+async def test_a_hostile_name_is_told_and_does_nothing(queue, hop, post):
+    await post.start()
+    name = b"*=utf-8''x%0D%0A--out--%0D%0A%E2%80%AEexe.txt%1b[2J"
+    held = await queue.hold(MIXED.replace(b'="bill.pdf"', name))
+    got = await goes(queue, hop, held, form="stripped")
+    _, _, note = read(got.raw).iter_parts()
+    assert got.raw.count(b"\r\n--out") == MIXED.count(b"\r\n--out")
+    assert "[U+202E]exe.txt" in text_of(note) and "\x1b" not in text_of(note)
+
+
 NAMED = b'Content-Disposition: attachment; filename="%s"\r\n\r\ndata\r\n'
 PART = b"\r\n--x\r\n\r\ntext\r\n--x\r\n" + NAMED % b"a.exe" + b"\r\n--x--\r\n"
 TYPE = b"Content-Type: multipart/mixed; boundary=x\r\n"
@@ -215,6 +248,7 @@ UNSAFE = {
     "uuencoded text": b"\r\ntext\r\nbegin 644 a.exe\r\n#0V%T\r\n`\r\nend\r\n",
     "uuencoded text, encoded": b"Content-Transfer-Encoding: base64\r\n\r\nYmVnaW4gNjQ0IGEuZXhlCiMwViVUCmAKZW5kCg==\r\n",
     "a NUL in a header": TYPE + b"X-A: \0\r\n" + PART,
+    "a type after too many fields": b"X-A: 1\r\n" * 2000 + TYPE + PART,
     "over the caps": TYPE + b"\r\n" + b"--x\r\n\r\na\r\n" * 1001 + b"--x--\r\n",
 }
 
@@ -227,7 +261,7 @@ async def test_what_can_not_be_taken_apart_safely_stays(queue, hop, post):
     for why, one in held.items():
         await becomes(queue, one, "ONHOLD")
         reply = (await queue.mail(one.id))["reply"]
-        assert reply.startswith("it was not sent: it can not be stripped safely: "), why
+        assert reply.startswith("it was not sent: it can not be made anew safely: "), why
     assert hop.received() == []
 
 
@@ -273,6 +307,15 @@ async def test_sent_again_it_is_the_same(queue, hop, post, form):
     await becomes(queue, held, "RELEASED")
     assert hop.attempts["ben@example.org"] == 3
     assert len({got.raw for got in hop.received()}) == 1 and len(hop.received()) == 2
+    assert read(hop.received()[0].raw)["X-Rcqueue-Remade"].startswith(form)
+
+
+def test_a_rescan_leaves_a_mail_its_way():
+    """Else what goes to others could leave by its original's own road, which does not reach them."""
+    found = {"verdict": VerdictKind.SPAM, "score": None, "required": None, "reason": "", "rules": [], "scans": []}
+    judged = Judged(**found, would={}, strip={1: ["run.exe"]})
+    assert judged.way(0, None) is None and judged.way(1, None) == POLICY.model_dump_json()
+    assert Way.model_validate_json(judged.way(0, POLICY.model_dump_json())) == Way()
 
 
 # -- who may choose

@@ -50,8 +50,12 @@ def remade(form: ReleaseAs, digest: bytes) -> tuple[str, str]:
 
 
 def tagged(body: bytes, verdict: Sequence[tuple[str, str]], word: str, digest: bytes) -> Made:
-    """With its verdict in fields on top, and a word before its subject; what follows the header stays as it is."""
-    at = cut(body).body_at
+    """With its verdict in fields on top, and a word before its subject; what follows the header stays as it is.
+    Raises NotSafe."""
+    block = cut(body)
+    if block.trouble is not None:
+        raise NotSafe(f"its header can not be read to its end: {block.trouble}")
+    at = block.body_at
     tag = word.encode("ascii")
     subjects = 0
 
@@ -76,6 +80,7 @@ def attached(
         f"From:     {safe_text(sender or '<>', limit=320)}\nSubject:  {safe_text(subject, limit=200)}\n\n"
         "Open it with care.\n"
     )
+    encoding = "7bit" if body.isascii() else "8bit"
     fields = (
         remade(ReleaseAs.ATTACHMENT, digest),
         ("From", f"Postmaster <{postmaster}>"),
@@ -85,10 +90,12 @@ def attached(
         ("Message-ID", f"<{release}@{ascii_domain(domain_of(postmaster))}>"),
         ("Auto-Submitted", "auto-generated"),
         ("MIME-Version", "1.0"),
+        ("Content-Transfer-Encoding", encoding),
         ("Content-Type", f'multipart/mixed; boundary="{boundary}"'),
     )
     line = f"--{boundary}\r\n".encode()
-    inner = b'Content-Type: message/rfc822\r\nContent-Disposition: attachment; filename="message.eml"\r\n\r\n'
+    inner = b'Content-Type: message/rfc822\r\nContent-Disposition: attachment; filename="message.eml"\r\n'
+    inner += f"Content-Transfer-Encoding: {encoding}\r\n\r\n".encode()
     end = f"\r\n--{boundary}--\r\n".encode()
     return Made(b"\r\n" + line + _note(said) + b"\r\n" + line + inner + body + end, fields, postmaster)
 

@@ -82,7 +82,7 @@ class Ways:
             made = await self._made(mail, begun, body)
             return await asyncio.to_thread(_parcel, mail, begun, made, body)
         except NotSafe as why:
-            return f"it was not sent: it can not be stripped safely: {why}"
+            return f"it was not sent: it can not be made anew safely: {why}"
         except Exception as error:
             log.exception("delivery: a mail could not be made anew")
             return f"it was not sent: it could not be made anew ({type(error).__name__})"

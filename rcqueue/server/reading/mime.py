@@ -92,7 +92,7 @@ def _read(raw: bytes, branch: _Branch) -> tuple[Part, bytes, list[str]]:
     block = cut(raw, branch.start, branch.end)
     values: dict[str, str] = {}
     plain_header = _is_plain(raw[branch.start : block.body_at], block.body_at == branch.end)
-    doubts = [] if plain_header else ["a header that can be read in several ways"]
+    doubts = [] if plain_header and not block.trouble else ["a header that can be read in several ways"]
     for name, value in block.fields:
         if name.lower() in ("content-type", "content-disposition", "content-transfer-encoding"):
             if name.lower() in values:
