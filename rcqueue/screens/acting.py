@@ -251,7 +251,7 @@ class Acting:
             return
         count = phrases.meant(act)
         if action.dangerous:
-            question = Ask(phrases.confirm(action.verb, act, of), exactly(str(count)))
+            question = Ask(phrases.confirm(action.verb, act, of, request), exactly(str(count)))
             if await self.app.push_screen_wait(question) is None:
                 self.app.flash("nothing done")
                 return

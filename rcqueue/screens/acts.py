@@ -42,6 +42,7 @@ class ActsScreen(Page):
         if acts is None or not self.is_mounted:
             return
         self.found = sorted(acts, key=lambda act: act.created, reverse=True)
+        self.table.empty = "None yet. On the queue v marks, * marks all that match; r, d or c then acts on them."
         self.table.show([(act.id, self._row(act)) for act in self.found])
         self.changed()
 

@@ -8,7 +8,7 @@ from rcqueue.widgets.text import number, plural
 
 if TYPE_CHECKING:
     from rcqueue.client.api import ApiProblem
-    from rcqueue.model.act import ActAnswer, ActBody, ActProgress
+    from rcqueue.model.act import ActAnswer, ActBody, ActProgress, Manner
     from rcqueue.model.mail import Row
 
 _DONE = {
@@ -37,7 +37,7 @@ _DOING = {
     "settle": "Settling",
     "rescan": "Letting go what would pass of",
 }
-_IN_FORM = {"attachment": " as an attachment", "tagged": ", tagged", "stripped": ", stripped"}
+_IN_FORM = {"original": "as it came", "attachment": "as an attachment", "tagged": "tagged", "stripped": "stripped"}
 _NOT_DONE = {
     "changed": "changed meanwhile",
     "claimed": "held by others",
@@ -65,13 +65,11 @@ def done(verb: str, answer: ActAnswer, row: Row, how: ActBody) -> str:
     what = _DONE[verb]
     if verb == "release":
         to = row.toEmail if answer.done == 1 and row.toEmail else plural(answer.done, "recipient")
-        text = f"{what} to {', '.join(how.to) or to}{_IN_FORM.get(how.form or '', '')}"
+        text = f"{what} to {', '.join(how.to) or to}"
     else:
         would = next((f", would {result.would}" for result in answer.results if result.would), "")
         text = f"{what}: {name(row)}{would}" + (f", {plural(answer.done, 'mail')}" if answer.done > 1 else "")
-    text += ", to be learned" if how.learn else ""
-    if how.sender is not None:
-        text += f", sender {'allowed' if verb == 'release' else 'blocked'} for {plural(how.sender.days, 'day')}"
+    text += manner(verb, how)
     left: dict[str, int] = {}
     for result in answer.results:
         if result.result != "done":
@@ -79,6 +77,14 @@ def done(verb: str, answer: ActAnswer, row: Row, how: ActBody) -> str:
     if left:
         text += "; not done: " + ", ".join(f"{number(n)} {_NOT_DONE.get(r, r)}" for r, n in left.items())
     return text
+
+
+def manner(verb: str, how: Manner) -> str:
+    """`, as an attachment, to be learned, sender allowed for 30 days`; "" for the usual."""
+    said = [_IN_FORM.get(how.form or "", ""), "to be learned" if how.learn else ""]
+    if how.sender is not None:
+        said.append(f"sender {'allowed' if verb == 'release' else 'blocked'} for {plural(how.sender.days, 'day')}")
+    return "".join(f", {one}" for one in said if one)
 
 
 def refusal(verb: str, problem: ApiProblem, row: Row, rights: frozenset[str]) -> str:
@@ -121,14 +127,15 @@ def not_in_status(verb: str, status: str) -> str:
     return f"it is {what}: no {verb}{hint}"
 
 
-def confirm(verb: str, act: ActProgress, of: str) -> str:
+def confirm(verb: str, act: ActProgress, of: str, how: Manner) -> str:
     """The sentence that asks for the count. `of` says what was chosen: `3 marked messages`."""
     if verb == "rescan":
         asked = f"Type {meant(act)} to release those and give the others their new verdict."
         return f"{number(meant(act))} of {plural(act.count, 'mail')}, {of}, would pass now. {asked}"
     verbs = {"release": "Release", "delete": "Delete", "restore": "Restore", "recall": "Recall", "settle": "Settle"}
     what = verbs.get(verb) or {"takeover": "Take over", "extend": "Extend"}.get(verb, verb.capitalize())
-    return f"{what} {plural(act.count, 'mail')}, {of}. Type {act.count} to confirm."
+    to = f" to {', '.join(how.to)}" if how.to else ""
+    return f"{what} {plural(act.count, 'mail')}, {of}{to}{manner(verb, how)}. Type {act.count} to confirm."
 
 
 def meant(act: ActProgress) -> int:

@@ -206,6 +206,8 @@ def body_locked(row: Row, may_ask: str = "") -> list[Entry]:
 
 
 def body_closed(row: Row) -> list[Entry]:
+    if row.status in ("PASSED", "REJECTED"):
+        return [Entry("Its bytes were not kept. What is known of it is in Timeline, Verdict and Receipt.")]
     return [
         Entry("The body is closed. b opens it, for this mail only; that goes on record."),
         Entry(f"{size(row.size)}, {plural(row.recipients, 'recipient')}", style="dim"),

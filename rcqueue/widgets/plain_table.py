@@ -30,6 +30,7 @@ class PlainTable(Styled, can_focus=True):
         self.at = 0
         self.top = 0
         self.has_cursor = cursor
+        self.empty = ""  #: what to say when there is no row
 
     def show(self, rows: Sequence[tuple[str, Sequence[Piece]]]) -> None:
         """Rows with their keys; the cursor stays on its key, or goes to what took its place."""
@@ -82,6 +83,8 @@ class PlainTable(Styled, can_focus=True):
         if y < titles:
             return self.strip(self._cells([(title, "dim") for title in self.columns], widths), width)
         at = self.top + y - titles
+        if not self.rows and self.empty and y == titles:
+            return self.strip([(f"  {self.empty}", "")], width)
         if at >= len(self.rows):
             return self.strip([], width)
         pieces = self._cells(self.rows[at], widths)

@@ -85,6 +85,14 @@ class Walk:
         self.keys("g")
         self.see(lambda: self.screen.line(3).startswith(">"), "the cursor at the top")
 
+    def options(self) -> None:
+        """The dialog that names the mail under the cursor."""
+        for key in ("\x12", "\x04"):
+            self.keys(key)
+            self.shows("and how?")
+            self.keys("escape")
+            self.see(lambda: "and how?" not in self.screen.text, "no dialog")
+
     def panes(self) -> None:
         """Each pane below the table, and the body by its key."""
         for tab in MESSAGE_TABS[:5]:
@@ -136,6 +144,7 @@ def walk_lies(server: HostileServer, token_file: Path, without: str) -> bytes:
         walk.rows(len(TEXTS))
         if without == "all":
             assert [n for n, text in enumerate(TEXTS) if f"{n:02} {shown(text)}" not in screen.text] == []
+        walk.options()
         walk.panes()
         walk.messages(VISITED)
         for n in range(ROUNDS):  # what is said of an act, in the server's words

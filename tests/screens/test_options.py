@@ -34,6 +34,8 @@ async def test_a_release_in_another_form_to_others_learning_and_allowing() -> No
             "sender": {"scope": SenderScope.CUSTOMER, "days": 7},
         }
         assert t.calls("act")[0][2] == "release"
+        said = "released to postmaster, bea@acme.example, as an attachment, to be learned, sender allowed for 7 days"
+        await t.until(lambda: said in t.flash, said)
 
 
 async def test_nothing_chosen_is_the_usual_release() -> None:
@@ -90,7 +92,7 @@ async def test_many_are_asked_how_and_then_how_many() -> None:
         await t.press("v", "v", "ctrl+d")
         await t.shows("Delete what is marked, and how?")
         await t.press("right", "enter")
-        await t.shows("Type 44 to confirm")
+        await t.shows("2 marked messages, to be learned")
         ((_, request),) = t.calls("store_act")
         assert (request.verb, request.learn, len(request.ids)) == ("delete", True, 2)
         await t.press("4", "4", "enter")

@@ -39,6 +39,8 @@ async def test_what_passed_is_found_by_status_and_shows_its_receipt_and_no_bytes
         assert [r.subject for r in (await ben.page("status:rejected")).rows] == ["turned away"]
         assert len((await ben.page("status:any from:sender.example")).rows) == 3
         assert (await ben.counts()).status["PASSED"] == 1
+        summary = await ben.summary(passed.id)
+        assert summary.verdict is not None and summary.headers.fields[0].name == "From"
         assert (await ben.part(passed.id, Part.RECEIPT)).receipt.client == "192.0.2.7"
         assert [e.kind for e in (await ben.part(passed.id, Part.HISTORY)).entries] == ["mail.pass"]
         with pytest.raises(ApiProblem) as refused:

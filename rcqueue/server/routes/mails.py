@@ -154,7 +154,8 @@ async def summary_of(asker: Viewer, id: str, query: str | None = None) -> dict[s
         answer: dict[str, Any] = {"row": rows_for(who, found)[0]}
         if DataClass.ENVELOPE in classes:
             answer["envelope"] = show.envelope(connection, who, message)
-        if DataClass.HEADERS in classes and row.purged is None:
+        known = row.purged is None or row.passed or row.rejected  # of those there never were bytes
+        if DataClass.HEADERS in classes and known:
             answer["headers"] = show.headers(connection, who, message)
             answer["verdict"] = show.verdict(connection, who, message)
         return {k: v.model_dump(mode="json", exclude_none=True) if k != "row" else v for k, v in answer.items()}
