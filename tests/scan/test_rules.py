@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -116,6 +118,7 @@ async def test_a_pushed_rule_hits_is_rolled_back_when_it_is_not_reloaded_and_tak
     said = await entries(live, "rules.push")
     assert [one["outcome"] for one in said] == ["begun", "installed", "begun", "rolled back"]
     assert said[0]["sha256"] == pushed.sha256 and said[0]["personal"] == {"reason": "a campaign"}
+    assert "spamd: [U+001B][31mno such unit" in said[3]["personal"]["note"]
     assert [one["outcome"] for one in await entries(live, "rules.rollback")] == ["begun", "installed"]
 
 
@@ -202,7 +205,6 @@ async def test_where_the_folder_is_not_the_one_that_the_scanner_reads_it_is_told
 @pytest.mark.parametrize(
     ("lint", "why"),
     [
-        (["sleep", "60"], "lint did not end within 1 s"),
         (["no-such-program"], "lint: no-such-program: No such file or directory"),
         (["false"], "lint ended with status 1 and said nothing"),
         (["sh", "-c", "for n in $(seq 30); do echo line $n; done; exit 1"], "... and 10 more lines"),
@@ -214,6 +216,25 @@ async def test_a_lint_that_fails_refuses(tmp_path: Path, spamd: Spamd, clamd: Cl
         pushed = await live.api("anna").push_rules("own.ndb", signature("one"), "a campaign")
         assert pushed.outcome == "refused" and why in pushed.said and len(pushed.said) <= 21
         assert not (clamd.db / "own.ndb").exists()
+
+
+async def test_a_lint_that_does_not_end_is_ended(tmp_path: Path, spamd: Spamd, clamd: Clamd):
+    lint = ["sh", "-c", f"echo $$ > {tmp_path}/pid; exec sleep 60"]
+    async with served(tmp_path, spamd, clamd, lint=lint, timeout="1s") as live, asyncio.timeout(15):
+        pushed = await live.api("anna").push_rules("own.ndb", signature("one"), "a campaign")
+    assert (pushed.outcome, pushed.said) == ("refused", ["lint did not end within 1 s"])
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+async def test_where_the_folder_can_not_be_written_nothing_is_changed(live: Live, clamd: Clamd):
+    (clamd.db / ".own.ndb.part").mkdir()  # stands where the file is written first
+    try:
+        pushed = await live.api("anna").push_rules("own.ndb", signature("one"), "a campaign")
+    finally:
+        (clamd.db / ".own.ndb.part").rmdir()
+    assert (pushed.outcome, pushed.said) == ("refused", [f"{clamd.db}: Is a directory"])
+    assert not (clamd.db / "own.ndb").exists() and await live.api("anna").rules() == []
 
 
 async def test_a_process_is_told_by_its_pid_file(tmp_path: Path, clamd: Clamd):
@@ -338,12 +359,15 @@ async def test_a_push_that_a_stop_cut_off_is_put_back_at_the_next_start(tmp_path
         while not (tmp_path / "asked").exists():
             await asyncio.sleep(0.01)
         assert (clamd.db / "own.ndb").exists()
+        pushing.cancel()  # whoever asked has gone, and it goes on
+        with contextlib.suppress(asyncio.CancelledError):
+            await pushing
         await live.server.stop()
-        pushing.cancel()
         script.write_text(f"#!/bin/bash\nprintf 'nRELOAD\\n' > /dev/tcp/127.0.0.1/{clamd.port}\n")
         await live.open()
-        while len(ended := await entries(live, "rules.push")) < 2:
-            await asyncio.sleep(0.02)
+        async with asyncio.timeout(20):
+            while len(ended := await entries(live, "rules.push")) < 2:
+                await asyncio.sleep(0.02)
         assert ended[1]["outcome"] == "rolled back" and "the server was stopped" in ended[1]["personal"]["note"]
         assert not (clamd.db / "own.ndb").exists()
         assert (await says(live, "clamav", "mauve meerkat one")).kind is None

@@ -145,15 +145,24 @@ class Pushes:
                 await target.lint(name, content)
             elif len(in_force) > 1:
                 content = in_force[1].content
+            await self._install(target, name, content, there)
         except NotTaken as why:
             return Outcome.REFUSED, why.lines
         try:
-            await target.put(name, content)
             await target.reload()
             await target.answers_as(before)
         except NotTaken as why:
             return await self._put_back(target, name, there, why.lines, before)
         return Outcome.INSTALLED, ()
+
+    @staticmethod
+    async def _install(target: Target, name: str, content: bytes | None, before: bytes | None) -> None:
+        """Raises NotTaken when the file is as before; what is not sure counts as installed, the scanner has its say."""
+        try:
+            await target.put(name, content)
+        except NotTaken:
+            if await target.read(name) == before:
+                raise
 
     @staticmethod
     async def _put_back(
