@@ -23,6 +23,7 @@ from rcqueue.model.health import Health, NextHopState, ScannerState
 from rcqueue.server.asgi import Server
 from rcqueue.server.config import SECOND, Alerts
 from rcqueue.server.health import troubles, unknown
+from rcqueue.server.store.database import head_seq
 from tests.realparts import clamd as real_clamd
 from tests.realparts.clamd import Clamd, daily
 
@@ -56,6 +57,8 @@ async def beat(live: Live, times: int = 2) -> list[str]:
 
 async def told(live: Live) -> list[tuple[str, str]]:
     """(kind, alert) of the entries about alerts, as an operator sees them."""
+    head = await live.server.marshal.database.read(head_seq)
+    await live.server.hub.wait(head - 1, 5)  # the feed is a moment behind the journal
     part = await live.api("ben").entries(0)
     return [(entry.kind, entry.note or "") for entry in part.entries if entry.kind.startswith("alert.")]
 
