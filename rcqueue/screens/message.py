@@ -17,9 +17,11 @@ from rcqueue.widgets.text import age
 
 from . import frame, phrases
 from .acting import HOW, Target
-from .reading import Reading, tab_line
+from .reading import AGAIN, Reading, tab_line
 
 if TYPE_CHECKING:
+    from textual.timer import Timer
+
     from rcqueue.app import RcqueueApp
     from rcqueue.client.desk import Desk
     from rcqueue.client.window import Line as Row
@@ -39,6 +41,7 @@ class MessageScreen(Screen[None]):
         super().__init__()
         self.tab = tab
         self.painted: Target | None = None
+        self._again: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield Line(id="status")
@@ -137,9 +140,13 @@ class MessageScreen(Screen[None]):
 
     def came(self, messages: set[str]) -> None:
         if self.reading.message in messages:
-            for part in ("timeline", "envelope"):
-                self.reading.forget_part(part)
-            self._read()
+            self.reading.outdate()
+            if self._again is None:
+                self._again = self.set_timer(AGAIN, self._read_again)
+
+    def _read_again(self) -> None:
+        self._again = None
+        self._read()
 
     def rights_changed(self) -> None:
         self.reading.forget()

@@ -22,7 +22,7 @@ from . import frame
 from .acting import HOW, Acting
 from .dialogs import Ask
 from .jump import jump_check, jump_target
-from .reading import Reading, tab_line
+from .reading import AGAIN, Reading, tab_line
 
 if TYPE_CHECKING:
     from textual.timer import Timer
@@ -76,6 +76,7 @@ class QueueScreen(Screen[None]):
         self._painted_at = 0.0
         self._rest: Timer | None = None
         self._present: Timer | None = None
+        self._again: Timer | None = None
         self._waiting_since: float | None = None
 
     def compose(self) -> ComposeResult:
@@ -237,10 +238,14 @@ class QueueScreen(Screen[None]):
     def _came(self, messages: set[str]) -> None:
         """The feed spoke of these: what was read of one of them may be old."""
         if self.reading.message in messages:
-            for part in ("timeline", "envelope"):
-                self.reading.forget_part(part)
-            self._read()
+            self.reading.outdate()
+            if self._again is None:
+                self._again = self.set_timer(AGAIN, self._read_again)
         self.app.came(messages)
+
+    def _read_again(self) -> None:
+        self._again = None
+        self._read()
 
     def _rights_changed(self) -> None:
         """What was opened under a right that may be gone is closed, and read again as far as it may be."""

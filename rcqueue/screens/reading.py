@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rcqueue.client.desk import Desk
     from rcqueue.model.mail import Row
 
+AGAIN = 0.25  # seconds in which what changes a mail is gathered, before its parts are read anew
 #: What each tab needs from the server. A body is read by its key alone, never by moving about.
 _NEEDS = {
     "headers": ("summary", "receipt"),
@@ -35,6 +36,7 @@ class Reading:
         self.parts: dict[str, Any] = {}
         self.problems: dict[str, str] = {}
         self.seqs: dict[str, int] = {}  #: by part: a sequence that it is at least true at
+        self._old: set[str] = set()  # parts that are shown, and to be read anew
 
     def turn_to(self, message: str | None) -> bool:
         """Whether that is another message than before; then everything read is forgotten."""
@@ -47,10 +49,13 @@ class Reading:
     def forget(self) -> None:
         self.parts.clear()
         self.problems.clear()
+        self._old.clear()
 
-    def forget_part(self, part: str) -> None:
-        self.parts.pop(part, None)
-        self.problems.pop(part, None)
+    def outdate(self) -> None:
+        """What changes with each act may be old: it is shown until it has been read anew."""
+        for part in ("timeline", "envelope"):
+            self._old.add(part)
+            self.problems.pop(part, None)
 
     @property
     def body_open(self) -> bool:
@@ -62,11 +67,12 @@ class Reading:
 
         message = self.message
         needs = {part for tab in tabs for part in _NEEDS[tab]} | ({"text"} if body else set())
-        for part in sorted(needs - set(self.parts)):
+        for part in sorted(needs - (set(self.parts) - self._old)):
             if message is None:
                 return
             line = desk.view.index.get(message)
-            self.seqs[part] = line.seq if line is not None else 0
+            seq = line.seq if line is not None else 0
+            self._old.discard(part)  # what is told from now on makes it old again
             try:
                 if part == "summary":
                     got: object = await desk.api.summary(message, desk.query.text)
@@ -77,7 +83,7 @@ class Reading:
                     self.problems[part] = str(problem)
             else:
                 if self.message == message:  # the cursor may have gone on meanwhile
-                    self.parts[part] = got
+                    self.parts[part], self.seqs[part] = got, seq
                     self.problems.pop(part, None)
 
     def show(self, tab: str, row: Row, *, locked: bool, brief: bool = False) -> list[Entry]:

@@ -451,3 +451,17 @@ async def test_the_pane_that_is_chosen_scrolls_also_beside_another() -> None:
         await t.press(*["right_square_bracket"] * 14)
         await t.shows("RULE_39")
         assert "Subject  You have been selected" in t.text  # the other one stays
+
+
+async def test_many_changes_of_a_mail_are_read_together_and_what_is_shown_stays_until_then() -> None:
+    store = queue()
+    async with terminal(store) as t:
+        await t.press(*["tab"] * 4)
+        await t.shows("decision")
+        asked = len(t.calls("part"))
+        for n in range(40):
+            bob(store, "claim", newest(store), claim="bob", fence=n)
+            await t.pilot.pause(0.01)
+            assert "..." not in map(str.strip, t.shown)  # the dots of what is not here yet
+        await t.until(lambda: t.text.count("claim  ") >= 4, "the claims")
+        assert len(t.calls("part")) - asked < 10
