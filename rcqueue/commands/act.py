@@ -26,6 +26,12 @@ at once, each on its own. With --filter all that match are acted on, if they are
 goes on with it when this command is gone (`rcqueue acts`).
 """
 
+_MORE_WEIGHED = """
+An ID is a mail's (16 characters) or a message's (13). It is scanned at once, its verdict changes, and what the policy
+would do with it is said. With --filter all that match are scanned, and how many would pass is said: nothing changes.
+With --expect too those are released, if they are exactly so many, and the others get their new verdict.
+"""
+
 _WEIGHED = "rescan"  #: of many it is said first what would become of them
 _RESULTS = (Column("ID", 16), Column("RESULT", 8), Column("STATUS", 9), Column("", 0))
 
@@ -42,7 +48,8 @@ def add(commands: Commands) -> None:
 
 
 def _add_verb(commands: Commands, action: Action) -> None:
-    verb = commands.add(action.cli or action.verb, action.help, more=FILTER_HELP + _MORE)
+    more = _MORE_WEIGHED if action.verb == _WEIGHED else _MORE
+    verb = commands.add(action.cli or action.verb, action.help, more=FILTER_HELP + more)
     verb.add_argument("ids", metavar="ID", nargs="*", help="mails or messages; - reads ids from standard input")
     verb.add_argument("--filter", metavar="FILTER", help="all mails that match, instead of ids")
     must = "how many must pass now: they are released; without it is only said" if action.verb == _WEIGHED else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from sqlalchemy import func, select
 from rcqueue.client.api import ApiProblem
 from rcqueue.model.act import ActBody, ActProgress, ActRequest, Verb
 from rcqueue.model.ids import parse_id
+from rcqueue.model.scan import Found
 from rcqueue.server.intake.returned import Returned
 from rcqueue.server.passes import Pass
 from rcqueue.server.store import tables as t
@@ -324,6 +326,32 @@ async def test_a_mail_that_came_back_does_not_pass(live):
     assert [r.would for r in (await live.api("ben").act(id, Verb.RESCAN)).results] == ["hold"]
     assert (await weighed(live)).would == {"hold": 1}
     assert (await live.api("ben").part(id, "verdict")).reason.startswith("loop: released as")
+
+
+async def test_what_the_policy_strips_now_is_stripped_on_release_and_a_way_of_its_own_stays_one(live):
+    (id,) = await held(live, EICAR_MAIL)
+    find = select(t.mail.c.way).where(t.mail.c.message == parse_id(id)[0])
+
+    async def way() -> Any:
+        kept = await live.server.marshal.database.read(lambda c: c.execute(find).scalar())
+        return kept and json.loads(kept)
+
+    stripped = Found(name="invoice.com", rule="name *.com", action="strip")
+    real = live.server.judge.judge
+
+    async def strips(raw: bytes, envelope: Any) -> Any:
+        judgement = await real(raw, envelope)
+        by = {to: replace(decision, found=(stripped,)) for to, decision in judgement.by_recipient.items()}
+        return replace(judgement, by_recipient=by)
+
+    await live.api("ben").act(id, Verb.RESCAN)
+    assert await way() is None
+    live.server.judge.judge = strips
+    await live.api("ben").act(id, Verb.RESCAN)
+    assert (await way())["form"] == "stripped" and (await way())["strip"] == ["invoice.com"]
+    live.server.judge.judge = real
+    await live.api("ben").act(id, Verb.RESCAN)
+    assert (await way())["form"] == "original"
 
 
 async def test_the_timeline_tells_when_it_was_scanned_and_what_changed(live):
