@@ -23,6 +23,7 @@ from rcqueue.server.marshal.customers import SetCustomers
 from rcqueue.server.marshal.people import ChangePerson
 from rcqueue.server.marshal.rescan import Judged
 from rcqueue.server.reading.children import Readers
+from rcqueue.server.reading.mime import parts
 from rcqueue.server.scan.base import ScanEnvelope
 from rcqueue.server.scan.judge import Judge
 from rcqueue.server.store import tables as t
@@ -239,6 +240,9 @@ UNSAFE = {
     "a boundary in pieces": b"Content-Type: multipart/mixed; boundary*0=x\r\n" + PART,
     "a boundary in a word": b'Content-Type: multipart/mixed; boundary="=?utf-8?q?x?="\r\n' + PART,
     "a boundary with a comment": b"Content-Type: multipart/mixed; boundary=x(y)\r\n" + PART.replace(b"--x", b"--x(y)"),
+    "another parameter's boundary": b"Content-Type: multipart/mixed; xboundary=y; boundary=x\r\n" + PART,
+    "a boundary within a value": b'Content-Type: multipart/mixed; a="; boundary=y"; boundary=x\r\n' + PART,
+    "a folded boundary": b'Content-Type: multipart/mixed; boundary="x\r\n y"\r\n' + PART,
     "an encoded multipart": TYPE + b"Content-Transfer-Encoding: base64\r\n" + PART,
     "no header": TYPE + b"not a field\r\n" + PART,
     "a boundary that begins as another": TYPE
@@ -263,6 +267,17 @@ async def test_what_can_not_be_taken_apart_safely_stays(queue, hop, post):
         reply = (await queue.mail(one.id))["reply"]
         assert reply.startswith("it was not sent: it can not be made anew safely: "), why
     assert hop.received() == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b'"Boundary_(ID x)"', b'"MCBoundary=_1"', b'"report@mail.example"', b"=_x", b' "a b"; type="text/plain"', b"x "],
+)
+def test_usual_boundaries_are_no_doubt(said):
+    boundary = said.split(b";")[0].strip(b' "')
+    raw = b"Content-Type: multipart/mixed; boundary=" + said + b"\r\n" + PART.replace(b"--x", b"--" + boundary)
+    leaves, troubles, doubts = parts(raw)
+    assert (len(leaves), troubles, doubts) == (2, [], [])
 
 
 async def test_with_a_reader_that_is_wrong_nothing_goes(queue, hop, post, monkeypatch):

@@ -15,8 +15,12 @@ from rcqueue.server.reading.parameters import parameters
 _MEDIA_TYPE = re.compile(r"[ \t\n]*+([\w!#$&^.+-]{1,80})[ \t]*+/[ \t]*+([\w!#$&^.+*-]{1,120})", re.ASCII)
 # Whatever else a header holds, somebody may read it another way, or end it elsewhere.
 _PLAIN_HEADER = re.compile(r"(?:[!-9;-~]++[ \t]*+:[^\n\0]*+\n(?:[ \t][^\n\0]*+\n)*+)*+(?:\n|\Z)")
-_BOUNDARIES = re.compile(r"boundary\s*+(?:\*[\d*]*+)?\s*+=", re.IGNORECASE)
-_PLAIN_BOUNDARY = re.compile(r"boundary=(\"?)([\w'+./:=?-]{1,70})\1(?=[\s;]|\Z)", re.ASCII | re.IGNORECASE)
+_BOUNDARY = re.compile(r"boundary\s*+(?:\*[\d*]*+)?\s*+=", re.IGNORECASE)
+_BOUNDARIES = re.compile(r";\s*+boundary\s*+(?:\*[\d*]*+)?\s*+=", re.IGNORECASE)
+_PLAIN_BOUNDARY = re.compile(
+    r"boundary[ \t]*+=[ \t]*+(?:\"([^\"\\\n]{0,69}[^\"\\\s])\"|([\w'+./:=?-]{1,70}))(?=[\s;]|\Z)",
+    re.ASCII | re.IGNORECASE,
+)
 _PLAIN_ENCODING = re.compile(r"|7bit|8bit|binary")
 _DELIMITER_REST = re.compile(rb"(--)?[ \t]*+(?:\r\n?|\n|\Z)")
 
@@ -120,12 +124,18 @@ def _read(raw: bytes, branch: _Branch) -> tuple[Part, bytes, list[str]]:
     if part.media_type.startswith("multipart/"):
         if not _PLAIN_ENCODING.fullmatch(part.encoding):
             doubts.append("a multipart that is encoded")
-        plain = _PLAIN_BOUNDARY.search(content_type)
-        if not plain or plain[2] != of_type.get("boundary") or len(_BOUNDARIES.findall(content_type)) != 1:
+        if not _is_sure(content_type, of_type.get("boundary", "")):
             doubts.append("a boundary that can be read in several ways")
         if any(boundary.startswith(outer) or outer.startswith(boundary) for outer in branch.around):
             doubts.append("a boundary that begins as another")
     return part, boundary, [f"part {branch.number}: {doubt}" for doubt in doubts]
+
+
+def _is_sure(content_type: str, boundary: str) -> bool:
+    """Whether everybody finds this boundary in the field: it stands there once, first and whole."""
+    first = _BOUNDARY.search(content_type)
+    found = _PLAIN_BOUNDARY.match(content_type, first.start()) if first else None
+    return found is not None and boundary in found.groups() and len(_BOUNDARIES.findall(content_type)) == 1
 
 
 def _is_plain(header: bytes, all_of_it: bool) -> bool:
