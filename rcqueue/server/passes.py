@@ -58,7 +58,8 @@ def check(keys: Sequence[bytes], raw: bytes, sender: str, recipient: str, now: i
         return None
     found: dict[str, list[str]] = {}
     for name, value in cut(raw).fields:
-        found.setdefault(name.lower(), []).append(value.strip())
+        # A mail whose header begins with a fold has it folded onto the last of our fields.
+        found.setdefault(name.lower(), []).append(value.partition("\n")[0].strip())
     releases, passes = found.get(RELEASE_FIELD.lower(), []), found.get(PASS_FIELD.lower(), [])
     said = _PASS.fullmatch(passes[0]) if len(passes) == len(releases) == 1 else None
     if said is None or int(said[2]) < now or (digest := _body_digest(raw)) is None:
