@@ -55,10 +55,10 @@ class World:
     def __init__(self, queue: Queue, post: Post, judge: ByRecipient, intake: Seen) -> None:
         self.queue, self.post, self.judge, self.intake = queue, post, judge, intake
 
-    async def released(self, to: str = BEN) -> bytes:
+    async def released(self, to: str = BEN, sender: str = SENDER, **how: object) -> bytes:
         """Holds a mail and releases it; what came back, as it came."""
-        held = await self.queue.hold(FORGED + MAIL, recipients=(to,), sender=SENDER)
-        await self.queue.act("operator", "release", held.id)
+        held = await self.queue.hold(FORGED + MAIL, recipients=(to,), sender=sender)
+        await self.queue.act("operator", "release", held.id, **how)
         await becomes(self.queue, held, "RELEASED")
         self.first = held
         return self.intake.came[-1]
@@ -134,6 +134,29 @@ async def test_milter_lets_it_go_on_once_and_holds_it_when_it_comes_again(world,
     assert not world.judge.asked and not await postfix.queue() and len(postfix.delivered()) == 1
     posted = await world.queue.rows(t.posting, term=f"release:{release}")
     assert len(posted) == 3
+
+
+@pytest.mark.parametrize(
+    ("sender", "to"),
+    [
+        ("", "HOLD.Ben+x@RCQ.example"),
+        ('"a b"@sender.example', '"hold.a\\"b"@rcq.example'),
+        ("δοκιμή@ü.example", "hold.ä@rcq.example"),
+        ("a..b@[192.0.2.1]", BEN),
+        ("nodomain", BEN),
+    ],
+)
+async def test_whatever_the_addresses_are(world, milter, postfix, sender, to):
+    await world.released(to, sender)
+    assert not world.judge.asked and len(await world.others("PASSED")) == 1
+
+
+async def test_what_a_form_says_stays_on_it(world, milter, postfix):
+    await world.released(form="tagged")
+    (mail,) = await comes(postfix.delivered)
+    header = mail.partition(b"\n\n")[0]
+    assert b"\nX-Rcq-Verdict: " in header and b"\nX-Rcqueue-Remade: tagged" in header
+    assert b"forged" not in header and b"X-Rcqueue-Pass" not in header and not world.judge.asked
 
 
 async def test_of_copies_at_once_one_goes_on(world, milter, postfix, monkeypatch):

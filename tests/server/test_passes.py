@@ -38,7 +38,14 @@ def test_a_pass_is_known_whatever_servers_put_on_top_and_whatever_is_in_the_head
     assert checked(carrying(value).replace(b"X-Rcqueue", b"x-rcqUEUE")) == ("rel-1", 2)
     assert checked(carrying(value), now=NOW + 60) == ("rel-1", 2)
     assert checked(carrying(value), keys=(OTHER, KEY)) == ("rel-1", 2)
-    for mail in (b"Subject: no body\r\n", b"Subject: empty\r\n\r\n", b"\r\nno header\r\n", b"text at once\r\n", b" fold\r\n\r\n", b""):
+    for mail in (
+        b"Subject: no body\r\n",
+        b"Subject: empty\r\n\r\n",
+        b"\r\nno header\r\n",
+        b"text at once\r\n",
+        b" fold\r\n\r\n",
+        b"",
+    ):
         field = passes.sign(KEY, *SIGNED, f"{passes.RELEASE_FIELD}: rel-1\r\n".encode() + mail)
         assert checked(carrying(field[1], mail=mail)) == ("rel-1", 2), mail
 
