@@ -49,6 +49,8 @@ class State:
     act_mails: dict[tuple[str, int, int], str | None]
     tally: dict[tuple[str, str, str], int]
     blobs: set[tuple[str, bytes]]
+    requested: set[MailKey]  # asked for by their recipients
+    asked: dict[int, int]  # by message: how many
 
 
 _STATUSES = ("onhold", "releasing", "uncertain", "released", "deleted", "expired")
@@ -78,6 +80,8 @@ def observe(c: sqlite3.Connection) -> State:
         keyed("act_mail", "act, message, n", "result"),
         keyed("tally", "customer, status, verdict", "n"),
         set(c.execute("SELECT customer, sha256 FROM blob")),
+        set(c.execute("SELECT message, n FROM mail WHERE requested IS NOT NULL")),
+        keyed("message", "id", "requested"),
     )
 
 
@@ -200,6 +204,10 @@ class Auditor:
             tally.update((customer, mail[0], verdict) for mail in mails)
             if purged is None:
                 needed.add((customer, sha256))
+        asked = Counter(message for message, _ in state.requested)
+        same("counters: mails asked for", dict(asked), {id: n for id, n in state.asked.items() if n})
+        for key in state.requested:
+            assert state.mails[key][0] == "ONHOLD", f"state: {key} is asked for, and is {state.mails[key][0]}"
         same("counters: the tally", dict(tally), {key: n for key, n in state.tally.items() if n})
         same("purge: bytes that are needed", needed, state.blobs)
 

@@ -62,6 +62,7 @@ def same_as_the_model(world: Naive, state: State) -> None:
             {k: (m.claim.session, m.claim.account, m.claim.fence, m.claim.until) for k, m in mails.items() if m.claim},
             state.claims,
         ),
+        ("mails asked for", {k for k, m in mails.items() if m.requested}, state.requested),
         (
             "sessions",
             {id: (s.person.id, s.lease, s.seen, s.ended) for id, s in world.sessions.items()},

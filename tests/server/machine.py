@@ -13,6 +13,7 @@ from rcqueue.model.act import ActRequest, Verb
 from rcqueue.model.ids import encode_mail, encode_message
 from rcqueue.server.marshal import acts as many
 from rcqueue.server.marshal import outcomes, people
+from rcqueue.server.marshal.requests import Link, UseLink
 
 from . import naive
 from .compare import nothing, real_body
@@ -212,6 +213,18 @@ class Machine(Workplace):
         self.restart(away)
         id, n = self.mail(mail + 1)
         self.do(outcomes.Recover(id, n), lambda: self.world.recover(id, n))  # of a mail that needs it, or not
+
+    # -- its recipient asks for it
+
+    @rule(mail=number, times=st.integers(1, 2))
+    def asks(self, mail: int, times: int) -> None:
+        """By a link of a notice: of a mail on hold, now and then of one that left it; twice at once."""
+        id, n = self.mail(mail, HELD if mail % 4 else None)
+        token, now = f"{id} {n} {self.world.seq}".encode(), self.queue.clock.now()
+        link = "INSERT OR REPLACE INTO notice_link (token, recipient, message, n, ends) VALUES (?, 'r', ?, ?, ?)"
+        self.queue.file.execute(link, (token, id, n, now + DAY))
+        use = UseLink(Link(token, "r", id, n), "all")
+        self.together(*[(lambda: self.queue.marshal.do(use), lambda: self.world.request(id, n))] * times)
 
     # -- time
 

@@ -95,6 +95,16 @@ def _recover_forgets_the_dot() -> Patches:
     return [mock.patch.object(outcomes.Recover, "decide", forgetful)]
 
 
+def _requests_stay() -> Patches:
+    request = MessageChange._request
+
+    def stays(self: Any, n: int, at: int | None, by: int) -> None:
+        if at is not None:
+            request(self, n, at, by)
+
+    return [mock.patch.object(MessageChange, "_request", stays)]
+
+
 MUTANTS = (
     Mutant("fence", "who lost a claim may act upon it", lambda: _body_without("fence")),
     Mutant(
@@ -130,4 +140,5 @@ MUTANTS = (
         "after a crash what had its dot is sent again",
         _recover_forgets_the_dot,
     ),
+    Mutant("request", "a mail that left the hold is still asked for", _requests_stay),
 )

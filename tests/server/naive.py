@@ -76,6 +76,7 @@ class Mail:
     due: int | None = None
     tries: int = 0
     ended: int | None = None
+    requested: bool = False
 
 
 @dataclass
@@ -282,6 +283,16 @@ class World:
             if over:
                 self.write("mail.expire", None, id, over)
 
+    def request(self, id: int, n: int) -> bool:
+        """Its recipient asks for its release."""
+        message = self.messages[id]
+        mail = message.mails[n]
+        if mail.status != "ONHOLD" or mail.requested or message.verdict in ("VIRUS", "PHISH"):
+            return False
+        mail.requested = True
+        self.write("mail.request", None, id, [n])
+        return True
+
     def purge(self, messages: Iterable[int]) -> None:
         for id in sorted(messages):
             message = self.messages[id]
@@ -312,7 +323,7 @@ class World:
         mail = self.messages[id].mails[n]
         if status != mail.status:
             mail.ended = self.now if status in ENDED else None
-            mail.claim = None
+            mail.claim, mail.requested = None, False
         mail.status, mail.version = status, self.seq + 1
         for name, value in values.items():
             setattr(mail, name, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import time
 from pathlib import Path
 
 import pytest
@@ -203,3 +204,50 @@ def test_a_recipient_belongs_to_the_customer_of_the_nearest_domain(tmp_path, rec
         ),
     )
     assert config.customer_of(recipient) == customer
+
+
+NOTICES = 'data_dir = "data"\n[notices]\nfrom = "Q <q@x.example>"\nurl = "https://q.x.example/"\n'
+
+
+def test_notices_to_recipients(written, monkeypatch):
+    monkeypatch.setenv("RCQUEUE__NOTICES__AT", "23:59")
+    notices = load(written(NOTICES + 'domains = ["X.example", "münchen.example"]\nat = 06:30:00')).notices
+    assert notices is not None and (notices.sender, notices.at) == (("Q", "q@x.example"), time(23, 59))
+    assert (notices.url, notices.days) == ("https://q.x.example", 7)
+    for address, asked in (
+        ("a@x.example", True),
+        ("a@sub.x.example", True),
+        ("a@MÜNCHEN.example", True),
+        ("a@xx.example", False),
+        ("a@example", False),
+        ("x.example", True),
+        ("", False),
+    ):
+        assert notices.asked_for(address) is asked, address
+    monkeypatch.delenv("RCQUEUE__NOTICES__AT")
+    assert load(written('data_dir = "data"')).notices is None
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("domains = []", "domains"),
+        ('domains = ["x"]\nfrom = "nobody"', "from: an address was expected"),
+        ('domains = ["x"]\nfrom = "a@x.example, b@x.example"', "from: an address was expected"),
+        ('domains = ["x"]\nfrom = "Q <q@x.example>\\r\\nBcc: z@x.example"', "from: an address was expected"),
+        ('domains = ["x"]\nurl = "http://q.x.example"', "url: a URL with https was expected"),
+        ('domains = ["x"]\nurl = "https://u:p@q.x.example"', "url: a URL with https was expected"),
+        ('domains = ["x"]\nurl = "https://q.x.example/?a"', "url: a URL with https was expected"),
+        ('domains = ["x"]\nurl = "javascript:alert(1)"', "url: a URL with https was expected"),
+        ('domains = ["x"]\nat = "24:00"', 'at: a time of the day was expected, such as "07:00"'),
+        ('domains = ["x"]\nat = 7', "at: a time of the day was expected"),
+        ('domains = ["x"]\nsubject = "a\\r\\nBcc: b"', "subject"),
+        ('domains = ["x"]\ndays = 0', "days"),
+        ('domains = ["x"]\nsender = "a@x.example"', "sender: unknown key; one of domains, from, url"),
+    ],
+)
+def test_mistakes_in_notices(written, line, said):
+    key = line.rpartition("\n")[2].partition(" ")[0]
+    base = "".join(row + "\n" for row in NOTICES.splitlines() if not row.startswith(key + " "))
+    (mistake,) = mistakes(written(base + line))
+    assert f"notices.{said}" in mistake, mistake
