@@ -265,7 +265,7 @@ async def test_it_says_in_which_form_and_to_whom_else_it_went(live: Live):
     await live.api("anna").act(id, Verb.RELEASE, ActBody(to=["bea@example.org"], form="attachment", reason="asked"))
     steps = await ends(live.api("ben"), id, "mail.released")
     (released,) = [s for s in steps if s.what == "mail.release"]
-    assert released.detail == "to bea@example.org; as attachment; asked"
+    assert released.detail == "as attachment; to bea@example.org; asked"
     assert steps[-1].detail.startswith("<bea@example.org>; as attachment; 250 ")
     told = str(await way(live.api("otis"), id))
     assert "bea@" not in told and "as attachment" in told

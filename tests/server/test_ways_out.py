@@ -331,6 +331,8 @@ def test_a_rescan_leaves_a_mail_its_way():
     judged = Judged(**found, would={}, strip={1: ["run.exe"]})
     assert judged.way(0, None) is None and judged.way(1, None) == POLICY.model_dump_json()
     assert Way.model_validate_json(judged.way(0, POLICY.model_dump_json())) == Way()
+    unsure = judged.model_copy(update={"unsure": True})  # with a scanner away it strips what it stripped before
+    assert unsure.way(0, POLICY.model_dump_json()) == unsure.way(1, None) == POLICY.model_dump_json()
 
 
 # -- who may choose

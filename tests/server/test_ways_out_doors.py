@@ -72,6 +72,7 @@ async def test_on_the_command_line(live, monkeypatch):
     history = (await live.api("ben").part(id, Part.HISTORY)).entries
     (entry,) = [e for e in history if e.kind == "mail.release"]
     assert entry.facts == {"form": "tagged", "to": 2, "learn": "ham"}
+    assert entry.note == "to a@example.org, desk@example.org"
 
 
 async def test_many_on_the_command_line(live, monkeypatch):

@@ -103,10 +103,13 @@ def note_for(who: Access, row: Any) -> str | None:
     personal: Json = json.loads(row.personal)
     if row.customer is not None and DataClass.ENVELOPE not in who.classes_at(row.customer):
         return personal.get("note") or personal.get("reason")
+    text = ""
     for name in ("note", "reason", "reply", "name", "query", "label", "address"):
         if said := str(personal.get(name) or ""):
-            return reply_for(who, row.customer, said) if name == "reply" else said
-    return None
+            text = reply_for(who, row.customer, said) if name == "reply" else said
+            break
+    others = f"to {', '.join(personal['to'])}" if "to" in personal else ""
+    return "; ".join(filter(None, (others, text))) or None
 
 
 def since(connection: Connection, seq: int, upto: int, limit: int) -> list[Any]:

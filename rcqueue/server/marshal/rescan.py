@@ -44,6 +44,7 @@ class Judged(BaseModel):
     scans: list[ScanResult]
     would: dict[int, str]
     strip: dict[int, list[str]] = {}
+    unsure: bool = False  #: a scanner gave no answer, or not all could be read: what was to be stripped still is
 
     @classmethod
     def of(cls, judgement: Judgement, recipients: Mapping[int, str], loop: str = "") -> Judged:
@@ -63,11 +64,15 @@ class Judged(BaseModel):
             scans=judgement.results,
             would={n: _word(decision) for n, decision in decisions.items()},
             strip={n: list(decision.strip) for n, decision in decisions.items() if decision.strip},
+            unsure=bool(judgement.contents.unread) or any(one.error or one.skipped for one in judgement.results),
         )
 
     def way(self, n: int, before: str | None) -> str | None:
         """How a mail goes out from now on. One that has a way keeps one: it is not to leave by its original's road."""
-        if names := self.strip.get(n):
+        names = self.strip.get(n, [])
+        if self.unsure and before:
+            names = list(dict.fromkeys([*Way.model_validate_json(before).strip, *names]))
+        if names:
             return Way(form=ReleaseAs.STRIPPED, strip=names).model_dump_json()
         return before and Way().model_dump_json()
 

@@ -3,7 +3,6 @@ receipt log, what the scanners said, the journal and the attempts, each built fr
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -176,8 +175,6 @@ def _told(
         step.mail = encode_mail(row.id, mails[0]) if len(mails) == 1 < row.recipients else None
         detail = [_facts(leaf.get("facts", {}), mails, row), note_for(who, entry)]
         whose = DataClass.ENVELOPE in who.classes_at(row.customer)
-        if whose and entry.personal and "to" in leaf.get("facts", {}):
-            detail.insert(0, f"to {', '.join(json.loads(entry.personal).get('to', ()))}")
         if whose and entry.kind in _OUTCOMES and mails:
             attempt = attempts.get((mails[0], leaf["facts"].get("attempt")))
             if attempt is not None:
