@@ -236,6 +236,7 @@ class ScannerAt(_Table):
     service: str = Field(default="avscan", pattern=r"^[A-Za-z0-9._/?=&-]+$")  #: sophos-icap: what RESPMOD asks for
     controller: Listen | None = None  #: rspamd: where it learns
     password_file: Path | None = None  #: rspamd: of the controller
+    signatures: Path | None = None  #: a folder here: they, or its rules, are as old as the newest file in it
 
     @model_validator(mode="before")
     @classmethod
@@ -258,7 +259,6 @@ class RulesAt(_Table):
     lint: tuple[str, ...] = ()  #: a program and its arguments, "{folder}" and "{file}" replaced; its own if not said
     reload: tuple[str, ...] = ()  #: a program and its arguments; clamd is told by its own protocol
     pid_file: Path | None = None  #: of spamd: gets SIGHUP instead
-    updates: Path | None = None  #: of sa-update: the age of SpamAssassin's rules is that of the newest file in it
     timeout: Microseconds = 60 * SECOND  #: for lint, and for the scanner to know its new rules
 
 

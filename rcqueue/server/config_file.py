@@ -53,9 +53,8 @@ def load(file: Path) -> Config:
             if path is not None and not path.is_file()
         ]
         mistakes += [
-            f"{file}: rules.{name}.{key}: no such folder: {path}"
-            for name, at in config.rules.items()
-            for key, path in (("folder", at.folder), ("updates", at.updates))
+            f"{file}: {key}: no such folder: {path}"
+            for key, path in _folders(config)
             if path is not None and not path.is_dir()
         ]
     if mistakes or config is None:
@@ -69,7 +68,7 @@ def _resolved(config: Config, folder: Path) -> Config:
         for table in (config.http, config.smtp)
     )
     scanner = tuple(
-        s.model_copy(update={"password_file": folder / s.password_file}) if s.password_file else s
+        s.model_copy(update={k: folder / p for k in ("password_file", "signatures") if (p := getattr(s, k))})
         for s in config.scanner
     )
     policy = config.policy and folder / config.policy
@@ -77,7 +76,7 @@ def _resolved(config: Config, folder: Path) -> Config:
     at = tuple(one.model_copy(update={"ca": one.ca and folder / one.ca}) for one in hop.at)
     hop = hop.model_copy(update={"ca": hop.ca and folder / hop.ca, "at": at})
     rules = {
-        name: to.model_copy(update={k: folder / p for k in ("folder", "pid_file", "updates") if (p := getattr(to, k))})
+        name: to.model_copy(update={k: folder / p for k in ("folder", "pid_file") if (p := getattr(to, k))})
         for name, to in config.rules.items()
     }
     tables = {"http": http, "smtp": smtp, "next_hop": hop, "scanner": scanner, "policy": policy, "rules": rules}
@@ -96,6 +95,13 @@ def _files(config: Config) -> Iterable[tuple[str, Path | None]]:
         yield f"next_hop.at.{number}.ca", at.ca
     for number, scanner in enumerate(config.scanner, 1):
         yield f"scanner.{number}.password_file", scanner.password_file
+
+
+def _folders(config: Config) -> Iterable[tuple[str, Path | None]]:
+    for number, scanner in enumerate(config.scanner, 1):
+        yield f"scanner.{number}.signatures", scanner.signatures
+    for name, rules in config.rules.items():
+        yield f"rules.{name}.folder", rules.folder
 
 
 def _unknown_variables(environ: Iterable[str]) -> list[str]:

@@ -192,7 +192,9 @@ def _scanner(of: ScannerHealth, made: datetime | None, now: datetime, terms: Ale
 
 def _on_disk(config: Config) -> tuple[Any, Mapping[str, datetime]]:
     """How full the disk is; when the rules of scanners that don't say were made."""
-    made = {name: _newest(at.updates or at.folder) for name, at in config.rules.items()}
+    folders = {name: at.folder for name, at in config.rules.items()}
+    folders |= {at.name: at.signatures for at in config.scanner if at.signatures is not None}
+    made = {name: _newest(folder) for name, folder in folders.items()}
     return shutil.disk_usage(config.data_dir), {name: at for name, at in made.items() if at is not None}
 
 

@@ -12,6 +12,8 @@ from rcqueue.server.config import SECOND, Address, ConfigMistake
 from rcqueue.server.config_file import load
 from rcqueue.server.scan.judge import Judge
 
+HOUR = 3600 * SECOND
+
 
 def written(folder: Path, text: str) -> Path:
     file = folder / "rcqueue.toml"
@@ -52,10 +54,40 @@ async def test_every_key(tmp_path):
     await judge.close()
 
 
+def test_where_rules_go_and_what_is_an_alert(tmp_path):
+    (tmp_path / "site").mkdir()
+    config = load(
+        written(
+            tmp_path,
+            """
+            [alerts]
+            signatures = "36h"
+            down = "5m"
+            disk = 80
+            [rules.spamd1]
+            folder = "site"
+            pid_file = "spamd.pid"
+            lint = ["spamassassin", "--lint", "--siteconfigpath", "{folder}"]
+            timeout = "90s"
+            [[scanner]]
+            type = "spamassassin"
+            name = "spamd1"
+            address = "127.0.0.1:783"
+            signatures = "site"
+            """,
+        )
+    )
+    assert (config.alerts.signatures, config.alerts.down, config.alerts.disk) == (36 * HOUR, HOUR // 12, 80)
+    rules, site = config.rules["spamd1"], tmp_path / "site"
+    assert (rules.folder, rules.pid_file, rules.timeout) == (site, tmp_path / "spamd.pid", 90 * SECOND)
+    assert config.scanner[0].signatures == site and rules.lint[-1] == "{folder}" and rules.reload == ()
+
+
 def scanner(*lines: str) -> str:
     return "[[scanner]]\n" + "\n".join(lines)
 
 
+SPAMD = ('type = "spamassassin"', 'address = "127.0.0.1:1"')
 CLAMAV = ('type = "clamav"', 'address = "127.0.0.1:1"')
 
 
@@ -72,6 +104,13 @@ CLAMAV = ('type = "clamav"', 'address = "127.0.0.1:1"')
         (scanner('type = "rspamd"', 'address = "unix:/x"'), "scanner.1", "rspamd answers over HTTP"),
         (scanner(*CLAMAV) + "\n" + scanner(*CLAMAV), "", "name 'clamav' is given twice"),
         ('policy = "none.toml"', "policy", "no such file"),
+        (scanner(*CLAMAV, 'signatures = "none"'), "scanner.1.signatures", "no such folder"),
+        (scanner(*CLAMAV) + '\n[rules.clamav]\nfolder = "none"', "rules.clamav.folder", "no such folder"),
+        (scanner(*CLAMAV) + "\n[rules.clamav]", "rules.clamav.folder", "is missing"),
+        (scanner(*CLAMAV) + '\n[rules.other]\nfolder = "."', "", "rules.other: the name of a [[scanner]]"),
+        (scanner(*SPAMD) + '\n[rules.spamassassin]\nfolder = "."', "", "reload or pid_file was expected"),
+        ('[alerts]\nsignatures = "2 days"', "alerts.signatures", 'such as "14d"'),
+        ("[alerts]\ndisk = 0", "alerts.disk", "greater than or equal to 1"),
     ],
 )
 def test_a_mistake_names_file_key_and_what_was_expected(tmp_path, text, key, expected):

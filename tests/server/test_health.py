@@ -179,8 +179,8 @@ async def test_the_age_of_spamassassins_rules_is_that_of_the_newest_update(tmp_p
         (updates / name).touch()
         os.utime(updates / name, (at := time.time() - hours * 3600, at))
     (site / "own.cf").touch()
-    scanner = [{"type": "spamassassin", "address": str(port())}]
-    rules = {"spamassassin": {"folder": site, "updates": updates.parent, "reload": ["true"]}}
+    scanner = [{"type": "spamassassin", "address": str(port()), "signatures": updates.parent}]
+    rules = {"spamassassin": {"folder": site, "reload": ["true"]}}
     async with Live(tmp_path / "live", scanner=scanner, rules=rules, alerts={"down": "1h"}) as live:
         assert await beat(live) == ["signatures.spamassassin"]
         (scanner_,) = (await live.api("ben").health()).scanners
