@@ -290,5 +290,5 @@ async def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[st
         status, shown = await run("list", "requested:yes")
         assert status == 0 and shown.startswith(id) and "\tasks\t" in shown
         assert "asks for it since" in (await run("show", id, "--part", "envelope"))[1]
-        assert "carl@acme.example" in (await run("show", id, "--part", "timeline"))[1].splitlines()[-1]
+        assert "its recipient asks for a release" in (await run("show", id, "--part", "timeline"))[1].splitlines()[-1]
         assert json.loads((await run("list", "requested:<1h", "--json", "--mails"))[1])["requested"] == 1

@@ -101,7 +101,7 @@ class UseLink:
             return None
         change = MessageChange(rows, message, seq, now)
         change.request(n)
-        return change.entry("mail.request", personal={"address": mail["rcpt"]})
+        return change.entry("mail.request", personal={"recipient": mail["rcpt"]})
 
     def _stop(self, rows: Rows, now: int) -> Draft:
         rows.put(t.notice_stop, (self.link.recipient,), {"recipient": self.link.recipient, "at": now})

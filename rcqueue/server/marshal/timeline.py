@@ -173,7 +173,7 @@ def _told(
         step = Step(at=from_us(entry.at), what=entry.kind, seq=entry.seq)
         step.who = "system" if entry.account is None else entries.names.get(entry.account, "somebody")
         step.mail = encode_mail(row.id, mails[0]) if len(mails) == 1 < row.recipients else None
-        detail = [_facts(leaf.get("facts", {}), mails, row), note_for(who, entry)]
+        detail = [_SAYS.get(entry.kind), _facts(leaf.get("facts", {}), mails, row), note_for(who, entry)]
         whose = DataClass.ENVELOPE in who.classes_at(row.customer)
         if whose and entry.kind in _OUTCOMES and mails:
             attempt = attempts.get((mails[0], leaf["facts"].get("attempt")))
@@ -183,6 +183,9 @@ def _told(
         step.detail = "; ".join(filter(None, detail))
         steps.append(step)
     return steps, left
+
+
+_SAYS = {"mail.request": "its recipient asks for a release"}
 
 
 def _say_whose(connection: Connection, message: int, steps: Sequence[Step]) -> None:
