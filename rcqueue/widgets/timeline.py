@@ -11,11 +11,15 @@ from .pane import Entry
 from .text import ago, plural
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from rcqueue.model.journal import Step, Timeline
 
 WHO = 18  # cells for who did it, at most
 _WHAT = 9
 _STYLES = {"mail.refused": "bad", "mail.uncertain": "warn", "mail.retry": "warn", "denied": "warn"}
+
+_ANSWERS = frozenset({"mail.released", "mail.refused", "mail.retry"})
 
 
 def timeline(detail: Timeline, now: datetime) -> list[Entry]:
@@ -23,7 +27,7 @@ def timeline(detail: Timeline, now: datetime) -> list[Entry]:
     wide = min(WHO, max((cell_len(_who(step)) for step in detail.steps), default=0))
     entries: list[Entry] = []
     day = now.astimezone().date()
-    for step in reversed(detail.steps):
+    for step in _told(detail.steps):
         at = step.at.astimezone() if step.at is not None else None
         if at is not None and at.date() != day:
             day = at.date()
@@ -36,6 +40,18 @@ def timeline(detail: Timeline, now: datetime) -> list[Entry]:
     if detail.more:
         entries.append(Entry(f"{plural(detail.more, 'earlier step')} not shown", style="dim"))
     return entries or [Entry("nothing yet", style="dim")]
+
+
+def _told(steps: Sequence[Step]) -> Iterator[Step]:
+    """The newest first. The dot of an attempt matters while nobody knows what came of it, and not any more."""
+    answered: set[str | None] = set()
+    for step in reversed(steps):
+        if step.what in _ANSWERS:
+            answered.add(step.mail)
+        elif step.what == "attempt":
+            answered.discard(step.mail)
+        if step.what != "dot" or step.mail not in answered:
+            yield step
 
 
 def _who(step: Step) -> str:

@@ -34,7 +34,7 @@ _WORDS = {
     "learn": "to be learned as {}",
     "tls": "{}",
     "dsn": "DSN {}",
-    "ours_removed": "{} fields of ours removed",
+    "ours_removed": "fields of ours removed: {}",
 }
 
 Classes = frozenset[DataClass]
