@@ -259,35 +259,40 @@ class Acting:
             await self._follow(act)
 
     async def _weighed(self, act: ActProgress) -> ActProgress | None:
-        """The act when all of it is weighed, if it is one that is; None: it can't be asked for any more."""
-        while act.state == "weighing":
-            self.app.flash(phrases.weighing(act))
-            await asyncio.sleep(_POLL)
-            answer = await self.app.call(self.desk.api.act_progress(act.id))
-            if answer is None:
-                return None
-            act = answer
+        """The act when all of it is weighed, if it is one that is; None: it was stopped."""
+        if act.state == "weighing":
+            act = await self._until_not(act, ("weighing",), lambda act: sum(act.would.values()))
+        if act.state != "stored":
+            self.app.flash("stopped: nothing done")
+            return None
         return act
 
     async def _follow(self, act: ActProgress) -> None:
         """Shows how far it is until it ends. It belongs to the server: it goes on whatever becomes of this terminal."""
-        began, self.running, self.rate = time.monotonic(), act, 0.0
         self.desk.view.unmark()
-        try:
-            while act.state in ("stored", "running"):
-                self.running = act
-                self.rate = act.tried / max(0.1, time.monotonic() - began)
-                self.desk.changed()
-                await asyncio.sleep(_POLL)
-                act = await self.app.call(self.desk.api.act_progress(act.id), quiet=True) or act
-        finally:
-            self.running = None
-        all_done = act.state == "done" and act.done == act.count
+        act = await self._until_not(act, ("stored", "running"), lambda act: act.tried)
+        all_done = act.state == "done" and act.done + act.results.get("held", 0) == act.count
         self.app.flash(phrases.finished(act), "" if all_done else "warn")
         if not self.desk.live:
             self.desk.view.resync()
             self.desk.pump()
         self.desk.changed()
+
+    async def _until_not(
+        self, act: ActProgress, states: tuple[str, ...], far: Callable[[ActProgress], int]
+    ) -> ActProgress:
+        """The act when it is in none of these states any more; until then it is shown as what is running."""
+        began, self.running, self.rate = time.monotonic(), act, 0.0
+        try:
+            while act.state in states:
+                self.running = act
+                self.rate = far(act) / max(0.1, time.monotonic() - began)
+                self.desk.changed()
+                await asyncio.sleep(_POLL)
+                act = await self.app.call(self.desk.api.act_progress(act.id), quiet=True) or act
+        finally:
+            self.running = None
+        return act
 
     async def stop(self) -> None:
         if self.running is not None and await self.app.call(self.desk.api.stop_act(self.running.id)) is not None:

@@ -143,19 +143,18 @@ def meant(act: ActProgress) -> int:
     return act.would.get("pass", 0) if act.verb == "rescan" else act.count
 
 
-def weighing(act: ActProgress) -> str:
-    return f"scanned {number(sum(act.would.values()))} of {plural(act.count, 'mail')}; nothing is done yet"
-
-
 def progress(act: ActProgress, rate: float, width: int) -> str:
     """`Releasing 14,000  [=====    ]  61 %  13 s left  412/s  8,540 done  12 changed  ^x stops`, in `width` cells:
     what is least needed goes first."""
-    share = act.tried / act.count if act.count else 1.0
-    head = f" {_DOING[act.verb]} {number(act.count)}"
+    weighing = act.state == "weighing"  # nothing is done yet
+    far = sum(act.would.values()) if weighing else act.tried
+    share = far / act.count if act.count else 1.0
+    head = f" {'Scanning' if weighing else _DOING[act.verb]} {number(act.count)}"
     parts = [f"  {round(share * 100)} %"]
+    parts += [f"  {number(n)} would {word}" for word, n in act.would.items() if n] if weighing else []
     parts += [f"  {number(n)} {_SHORT.get(r, r)}" for r, n in act.results.items() if n]
     if rate >= 1:
-        parts += [f"  {max(0, round((act.count - act.tried) / rate))} s left", f"  {rate:,.0f}/s"]
+        parts += [f"  {max(0, round((act.count - far) / rate))} s left", f"  {rate:,.0f}/s"]
     parts.append("  ^x stops")
     while len(head) + sum(map(len, parts)) > width - 1 and len(parts) > 1:
         parts.pop()
@@ -169,7 +168,8 @@ def progress(act: ActProgress, rate: float, width: int) -> str:
 
 def finished(act: ActProgress) -> str:
     """`8,540 mails released, 12 changed meanwhile, 3 held by others`."""
-    text = ", ".join([f"{plural(act.done, 'mail')} {_DONE[act.verb]}", *not_done(act)])
+    done = "released" if act.verb == "rescan" else _DONE[act.verb]  # of many, those that pass are let go
+    text = ", ".join([f"{plural(act.done, 'mail')} {done}", *not_done(act)])
     return f"stopped: {text}" if act.state == "stopped" else text
 
 

@@ -16,6 +16,7 @@ from rcqueue.server.reading.deep import read_deep
 from rcqueue.server.scan.attachments import Contents, Part
 from rcqueue.server.scan.decide import Decision, decide
 from rcqueue.server.scan.policy import Policy, PolicyMistake, load, parse
+from rcqueue.server.scan.senders import SenderRule, Word
 
 from .mails import with_file, zipped
 
@@ -399,3 +400,17 @@ def test_every_decision_is_whole(text, given_results, contents, to):
     silent = [name for name in wanted if next((r for r in given_results if r.scanner == name), said(error="x")).error]
     assert all(f"{name} is away" in decision.reason for name in silent)
     assert all(value.isascii() and value.isprintable() and len(value) <= 900 for _, value in decision.headers)
+
+
+@settings(max_examples=150, deadline=None)
+@given(policies(), results(), _CONTENTS, _TO)
+def test_an_allowed_sender_lifts_spam_and_no_more(text, given_results, contents, to):
+    by, rule = parse(text, AWAYS), SenderRule(1, "allow", "ada@sender.example", "all", "", "anna", 1 << 50)
+    plain = decide(by, given_results, contents, to)
+    allowed = decide(by, given_results, contents, to, Word(allow=rule))
+    assert _ORDER.index(allowed.action) <= _ORDER.index(plain.action) and allowed.kind != "SPAM"
+    if plain.kind != "SPAM":  # what was strongest is no ground of spam: it stays
+        assert (allowed.action, allowed.kind) == (plain.action, plain.kind)
+    assert decide(by, given_results, contents, to, Word(allow=rule, forged=True)).action == plain.action
+    blocked = decide(by, given_results, contents, to, Word(allow=rule, block=rule))
+    assert _ORDER.index(blocked.action) >= max(_ORDER.index(Action.HOLD), _ORDER.index(plain.action))

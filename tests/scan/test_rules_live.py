@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -239,6 +240,18 @@ async def test_policy_test_tells_the_settings_at_work(live, tmp_path, monkeypatc
     assert status == 3 and "no right to administer at all" in text
     status, text = await shell("ben", "policy", "show")
     assert status == 3
+
+
+async def test_of_two_settings_at_once_that_do_not_fit_together_one_holds(live):
+    anna = live.api("anna")
+    said = await asyncio.gather(
+        anna.set_policy("score.spamassassin.hold", 400, "one"),
+        anna.set_policy("score.spamassassin.reject", 300, "other"),
+        return_exceptions=True,
+    )
+    (refused,) = [one for one in said if one is not None]
+    assert isinstance(refused, ApiProblem) and refused.type == "bad-request" and "score.spamassassin" in refused.detail
+    assert [one.fault for one in (await anna.policy()).settings] == [None]
 
 
 async def test_an_administrator_of_one_customer_does_not_set_everybody_s_policy(live):

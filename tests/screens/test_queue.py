@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from textual import events
 
 from rcqueue.client.feed import Closed, Connected, Lost, Resync
 from rcqueue.client.http import ApiProblem
+from rcqueue.model.act import ActProgress, ActRequest
 from rcqueue.model.journal import Hello
 from rcqueue.model.mail import Status
 from rcqueue.screens.dialogs import Ask
@@ -190,6 +192,31 @@ async def test_the_recall_key_counts_down_and_goes() -> None:
 
 
 # -- many
+
+
+async def test_a_rescan_of_many_is_weighed_and_asked_by_how_many_would_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with terminal(queue(), size=(100, 24)) as t:
+        real, acts = t.api.store_act, t.api.acts_made
+
+        async def store_act(request: ActRequest) -> ActProgress:
+            act = acts[(await real(request)).id][1]
+            act.state, act.would = "weighing", {"hold": 3, "pass": 40}
+            return act.model_copy(deep=True)
+
+        monkeypatch.setattr(t.api, "store_act", store_act)
+        await t.press("v", "v")
+        await t.shows("2 marked")
+        t.app.queue.action_do("mail.rescan")
+        await t.shows("Scanning 44")
+        await t.shows("98 %  3 would hold  40 would pass")
+        assert not isinstance(t.app.screen, Ask)
+        ((_, act, _),) = acts.values()
+        act.state, act.would = "stored", {"hold": 4, "pass": 40}
+        await t.shows("40 of 44 mails, of 2 marked messages, would pass now.")
+        await t.press("4", "4", "enter")
+        assert not t.calls("confirm_act")
+        await t.press("backspace", "0", "enter")
+        await t.until(lambda: t.calls("confirm_act") == [("confirm_act", act.id, 40)])
 
 
 async def test_many_are_released_by_typing_their_count() -> None:
