@@ -84,7 +84,9 @@ def test_whoami(standin: StandIn, signed_in: Cli) -> None:
 
 
 def test_status(standin: StandIn, signed_in: Cli) -> None:
-    assert signed_in("status").out.splitlines()[1:] == ["5\tONHOLD", "5\tSPAM"]
+    said = signed_in("status").out.splitlines()
+    assert [line.split() for line in said[1:3]] == [["alerts", "none"], ["mails", "5", "held"]]
+    assert said[-1].split() == ["on", "hold", "5", "SPAM"]
     assert json.loads(signed_in("status", "--json").out)["status"] == {"ONHOLD": 5}
 
 

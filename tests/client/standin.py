@@ -60,6 +60,7 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
         "toEmail": "sales@example.org",
         "matching": 1,
         "recipients": 1,
+        "requested": 0,
         "subject": f"Subject {number}",
         "score": 7.5,
         "verdict": "SPAM",
@@ -185,6 +186,8 @@ class StandIn:
             return Response(status_code=204)
         if path == "/whoami":
             return WHOAMI
+        if path == "/health":
+            return {"now": TIME, "server": "0.1.0", "started": TIME, "status": {"ONHOLD": 5}}
         if path == "/counts":
             return {"seq": 9, "status": {"ONHOLD": 5}, "verdict": {"SPAM": 5}}
         if path == "/mails":

@@ -165,7 +165,7 @@ def test_however_the_terminal_ends_the_server_ends_and_its_folder_goes(place: Pa
 
 def rows(screen: str) -> list[str]:
     """The lines of the table, those that are of a mail."""
-    return [line for line in screen.splitlines()[3:] if re.match(r"[> ][*! ] .{11} ( *\d+[smhd]) ", line)]
+    return [line for line in screen.splitlines()[3:] if re.match(r"[> ][*! ] .{11} ( *\d+[mhd]| <1m) ", line)]
 
 
 def shown_held(screen: str) -> int:
