@@ -280,6 +280,7 @@ def _act(verb: Verb) -> Command:
 
 async def _show(asker: Viewer, arguments: dict[str, Any]) -> Any:
     id, part = take(arguments, "id", str), take(arguments, "part", str, "summary")
+    nothing_else(arguments, "mail.show")  # a read is on record too
     if part not in tuple(Part):
         raise ValueError(f"part: {part!r}; one of {', '.join(Part)} was expected")
     if part == Part.SUMMARY:
@@ -291,7 +292,9 @@ async def _show(asker: Viewer, arguments: dict[str, Any]) -> Any:
 
 
 async def _body(asker: Viewer, arguments: dict[str, Any]) -> Any:
-    text = await part_of(asker, take(arguments, "id", str), Part.TEXT)
+    id = take(arguments, "id", str)
+    nothing_else(arguments, "mail.body")
+    text = await part_of(asker, id, Part.TEXT)
     return text.model_dump(mode="json", exclude_none=True)
 
 
@@ -300,7 +303,9 @@ async def _acts(asker: Viewer, arguments: dict[str, Any]) -> Any:
 
 
 async def _stop(asker: Viewer, arguments: dict[str, Any]) -> Any:
-    return await acts.stop_act(asker, take(arguments, "id", str), keyed=False)
+    id = take(arguments, "id", str)
+    nothing_else(arguments, "act.stop")
+    return await acts.stop_act(asker, id, keyed=False)
 
 
 async def _people(asker: Viewer, arguments: dict[str, Any]) -> Any:
@@ -310,6 +315,7 @@ async def _people(asker: Viewer, arguments: dict[str, Any]) -> Any:
 async def _create(asker: Viewer, arguments: dict[str, Any]) -> Any:
     name, secret = take(arguments, "name", str), take(arguments, "password", str)
     grant = Grant(take(arguments, "role", str), take(arguments, "customer", str))
+    nothing_else(arguments, "people.create")
     check_name(name)
     return await people.change(asker, "create", name, (grant,), password=secret, keyed=False)
 
@@ -322,6 +328,7 @@ def _person(what: str) -> Command:
             grants = (Grant(take(arguments, "role", str), take(arguments, "customer", str)),)
         lock = take(arguments, "lock", str, "bodies") if what in ("lock", "unlock") else ""
         secret = take(arguments, "password", str) if what == "password" else None
+        nothing_else(arguments, f"people.{what}")
         return await people.change(asker, what, name, grants, lock, secret, keyed=False)
 
     return run
