@@ -14,9 +14,10 @@ from rcqueue.server.store.rows import Needs, RowDict, Rows
 from rcqueue.server.store.writer import Decision
 
 from . import rescan
+from .asking import who_asks
 from .doing import Doing, Terms
 from .mails import MessageChange
-from .refusal import Refusal, unauthorized
+from .refusal import Refusal
 from .rescan import Judged
 from .verbs import act_on_message, check_body, denied, lacking, why_not
 
@@ -66,9 +67,7 @@ class StoreAct:
         return 1000
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
-        who = rows.access(self.session, now)
-        if who is None:
-            raise unauthorized()
+        who = who_asks(rows, self.session, now)
         check_body(Verb(self.request.verb), body_of(self.request), now)
         if self.request.to and self.count > MOST_TO_OTHERS:
             raise Refusal("bad-request", f"to: {MOST_TO_OTHERS} mails at once at most go to others, not {self.count}")
@@ -105,9 +104,7 @@ class _OnAct:
 
     def found(self, rows: Rows, now: int) -> tuple[Access, RowDict]:
         """Who asks, and the act, if they stored it or administer."""
-        who = rows.access(self.session, now)
-        if who is None:
-            raise unauthorized()
+        who = who_asks(rows, self.session, now)
         row = rows.get(t.act, self.id)
         if row is None or (row["account"] != who.account and not who.anywhere(Right.ADMINISTER)):
             raise Refusal("not-found", f"you have no act {self.id}")

@@ -20,8 +20,8 @@ from rcqueue.server.store.query_sql import terms_of, words_of
 from rcqueue.server.store.rows import Needs, Rows
 from rcqueue.server.store.writer import Decision
 
+from .asking import who_asks, without
 from .mails import new_mail
-from .refusal import no_right, unauthorized
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +79,10 @@ class Import(Hold):
         return Needs(sessions=frozenset({self.session}))
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
-        who = rows.access(self.session, now)
-        if who is None:
-            raise unauthorized()
+        who = who_asks(rows, self.session, now)
         for customer in (a.customer for a in self.arrivals):
             if Right.HOLD not in who.rights_at(customer):
-                denied = Draft("denied", customer=customer, account=who.account, session=who.session)
-                denied.facts = {"verb": "import", "right": Right.HOLD}
-                return Decision(no_right(Right.HOLD, customer), [denied])
+                return without(Right.HOLD, who, customer, "import", customer)
         return Hold.decide(self, rows, now, seq)
 
 

@@ -19,7 +19,8 @@ from rcqueue.server.store.journal import Draft
 from rcqueue.server.store.rows import Needs, RowDict, Rows
 from rcqueue.server.store.writer import Decision
 
-from .refusal import Refusal, no_right, unauthorized
+from .asking import who_asks, without
+from .refusal import Refusal
 
 KIND = "notice"  #: of their tasks
 KEPT = 90 * 86400 * 1_000_000  #: microseconds: how long is known who got one
@@ -193,17 +194,10 @@ class _ByPerson(_Small):
     session: int
     customer: str
 
-    def who(self, rows: Rows, now: int) -> Access:
-        who = rows.access(self.session, now)
-        if who is None:
-            raise unauthorized()
-        return who
-
     def denied(self, who: Access, verb: str) -> Decision | None:
         if Right.ADMINISTER in who.rights_at(self.customer):
             return None
-        draft = _entry("denied", who, self.customer, facts={"verb": verb, "right": Right.ADMINISTER})
-        return Decision(no_right(Right.ADMINISTER, self.customer), [draft])
+        return without(Right.ADMINISTER, who, self.customer, verb, self.customer)
 
 
 def _entry(kind: str, who: Access, customer: str, **more: Any) -> Draft:
@@ -224,7 +218,7 @@ class SendNotices(_ByPerson):
         return Needs(sessions=frozenset({self.session})) | self.queue.needs
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
-        who = self.who(rows, now)
+        who = who_asks(rows, self.session, now)
         if (denied := self.denied(who, "notice.send")) is not None:
             return denied
         facts = {"domain": self.domain}
@@ -244,7 +238,7 @@ class StartNotices(_ByPerson):
         return Needs(sessions=frozenset({self.session}), rows=frozenset({(t.notice_stop.name, (self.recipient,))}))
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
-        who = self.who(rows, now)
+        who = who_asks(rows, self.session, now)
         if (denied := self.denied(who, "notice.start")) is not None:
             return denied
         if rows.get(t.notice_stop, self.recipient) is None:

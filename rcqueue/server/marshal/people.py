@@ -11,6 +11,7 @@ from rcqueue.server.store.journal import Draft
 from rcqueue.server.store.rows import Needs, RowDict, Rows, session_over
 from rcqueue.server.store.writer import Decision
 
+from .asking import who_asks
 from .ends import Lapse
 from .refusal import Refusal, no_right, unauthorized
 
@@ -72,9 +73,7 @@ class ChangePerson(_Plain):
         return Needs(sessions=frozenset({self.session}), accounts=frozenset({self.name}))
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
-        who = rows.access(self.session, now)
-        if who is None:
-            raise unauthorized()
+        who = who_asks(rows, self.session, now)
         person = rows.account_names.get(self.name)
         over = list(self.grants) or sorted(rows.grants[person or 0], key=lambda g: g.customer)
         refusal = self._refusal(rows, who, person, over)

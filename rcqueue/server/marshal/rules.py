@@ -16,7 +16,8 @@ from rcqueue.server.store.journal import Draft
 from rcqueue.server.store.rows import Needs, RowDict, Rows
 from rcqueue.server.store.writer import Decision
 
-from .refusal import Refusal, no_right, unauthorized
+from .asking import who_asks, without
+from .refusal import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +58,10 @@ class BeginRules:
         return 500 + len(self.change.content or b"")
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
-        who = rows.access(self.session, now)
-        if who is None:
-            raise unauthorized()
+        who = who_asks(rows, self.session, now)
         change = self.change
         if Right.ADMINISTER not in who.rights_at(ROOT):
-            facts: dict[str, Any] = {"verb": f"rules.{change.kind}", "right": Right.ADMINISTER}
-            denied = Draft("denied", account=who.account, session=who.session, facts=facts)
-            return Decision(no_right(Right.ADMINISTER, ROOT), [denied])
+            return without(Right.ADMINISTER, who, ROOT, f"rules.{change.kind}", None)
         if not self.reason.strip():
             raise Refusal("bad-request", "reason: why the scanner's rules change was expected")
         row: RowDict = {"seq": seq, "kind": change.kind, "scanner": change.scanner, "name": change.name}

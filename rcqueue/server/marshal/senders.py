@@ -18,8 +18,9 @@ from rcqueue.server.store.journal import Draft
 from rcqueue.server.store.rows import Needs, RowDict, Rows
 from rcqueue.server.store.writer import Decision
 
+from .asking import who_asks, without
 from .doing import SECOND, Doing
-from .refusal import Refusal, no_right, unauthorized
+from .refusal import Refusal
 
 DAY = 86400 * SECOND
 LONGEST = 366 * DAY
@@ -58,7 +59,7 @@ class AddSender(_OnSender):
         return Needs(sessions=frozenset({self.session}), customers=True)
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
-        who = _who(rows, self.session, now)
+        who = who_asks(rows, self.session, now)
         if rows.get(t.customer, self.customer) is None:
             raise Refusal("bad-request", f"there is no customer {self.customer}")
         if not now < self.ends <= now + LONGEST:
@@ -80,7 +81,7 @@ class EndSender(_OnSender):
         return Needs(sessions=frozenset({self.session}), sender_rules=frozenset({self.id}))
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
-        who, rule = _who(rows, self.session, now), rows.get(t.sender_rule, self.id)
+        who, rule = who_asks(rows, self.session, now), rows.get(t.sender_rule, self.id)
         if rule is None or Right.VIEW not in who.rights_at(rule["customer"]):
             raise Refusal("not-found", f"there is no rule {self.id} about a sender")
         needed = rights_for(rule["kind"], rule["pattern"], rule["recipient"])
@@ -140,21 +141,10 @@ def _said_before(rules: Iterable[RowDict], add: AddSender) -> bool:
 # -- both
 
 
-def _who(rows: Rows, session: int, now: int) -> Access:
-    who = rows.access(session, now)
-    if who is None:
-        raise unauthorized()
-    return who
-
-
 def _refused(who: Access, customer: str, needed: Sequence[Right], what: str) -> Decision | None:
     rights = who.rights_at(customer)
     right = next((right for right in needed if right not in rights), None)
-    if right is None:
-        return None
-    denied = Draft("denied", customer=customer, account=who.account, session=who.session)
-    denied.facts = {"verb": f"sender.{what}", "right": str(right)}
-    return Decision(no_right(right, customer), [denied])
+    return None if right is None else without(right, who, customer, f"sender.{what}", customer)
 
 
 def _add(rows: Rows, who: Access, add: AddSender, now: int, seq: int) -> Draft:

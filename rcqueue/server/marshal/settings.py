@@ -11,7 +11,8 @@ from rcqueue.server.store.journal import Draft
 from rcqueue.server.store.rows import Needs, Rows
 from rcqueue.server.store.writer import Decision
 
-from .refusal import Refusal, no_right, unauthorized
+from .asking import who_asks, without
+from .refusal import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +35,9 @@ class SetPolicy:
         return 500
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
-        who = rows.access(self.session, now)
-        if who is None:
-            raise unauthorized()
+        who = who_asks(rows, self.session, now)
         if Right.ADMINISTER not in who.rights_at(ROOT):
-            denied = Draft("denied", account=who.account, session=who.session)
-            denied.facts = {"verb": "policy.set", "right": str(Right.ADMINISTER)}
-            return Decision(no_right(Right.ADMINISTER, ROOT), [denied])
+            return without(Right.ADMINISTER, who, ROOT, "policy.set", None)
         if not self.reason.strip():
             raise Refusal("bad-request", "reason: say why; it goes on record")
         where = (self.scope, self.key)

@@ -33,8 +33,9 @@ from rcqueue.server.store.pages import session_mark
 from rcqueue.server.store.rows import Needs, Rows
 from rcqueue.server.store.writer import Decision
 
+from .asking import who_asks
 from .mails import claim_ended
-from .refusal import Refusal, unauthorized
+from .refusal import Refusal
 
 MAILS_SHOWN = 500
 _FIELDS = TypeAdapter(list[tuple[str, str]], config=ConfigDict(hide_input_in_errors=True))
@@ -242,9 +243,7 @@ class OpenBody:
         return 500
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
-        who = rows.access(self.session, now)
-        if who is None:
-            raise unauthorized()
+        who = who_asks(rows, self.session, now)
         row = rows.message(self.message)
         if row is None or Right.VIEW not in who.rights_at(row["customer"]):
             raise not_found()

@@ -23,9 +23,10 @@ from rcqueue.server.store.rows import Needs, RowDict, Rows
 from rcqueue.server.store.writer import Decision
 
 from . import claiming, keeping, releasing, rescan, senders
+from .asking import who_asks
 from .doing import SECOND, Doing, Terms, lapsed, learn, not_done
 from .mails import MessageChange, claim_ended
-from .refusal import Refusal, no_right, unauthorized
+from .refusal import Refusal, no_right
 
 Target = tuple[int, int | None]  #: (message, n of a mail), or (message, None): its mails that the filter matches
 
@@ -166,9 +167,7 @@ class Act:
         return 1000 * len(self.targets)
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
-        who = rows.access(self.session, now)
-        if who is None:
-            raise unauthorized()
+        who = who_asks(rows, self.session, now)
         check_body(self.verb, self.body, now)
         if self.body.as_of is not None and self.body.as_of >= seq:
             raise Refusal("changed", f"there is no entry {self.body.as_of} yet: it was seen in another journal")
