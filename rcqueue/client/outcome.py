@@ -21,7 +21,6 @@ _DONE = {
     "mail.settle": "settled it",
 }
 _HAPPENED = {
-    "mail.attempt": "released",
     "mail.released": "released",
     "mail.retry": "released, the next hop asks to wait",
     "mail.refused": "the next hop refused it",

@@ -63,7 +63,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("mail.release", "release it to the next hop", "r", _Q, Right.RELEASE, True, _HELD, "release", True),
     Action(
         "view.release_as",
-        "release it in another form, to others, learning or allowing its sender",
+        "release it with options: form, to whom, learning, sender",
         "ctrl+r",
         _Q,
         Right.RELEASE,

@@ -109,7 +109,7 @@ async def test_forged_used_and_ended_links_all_answer_the_same(tmp_path: Path):
         await http.post(used, **PRESSED)
         await live.api("ben").act(ids[1], Verb.DELETE)
         await live.api("ben").act(ids[2], Verb.RELEASE)
-        await until(lambda: kinds(live)["mail.released"] == 1)  # all that a release writes is written
+        await until(lambda: "mail.released" in kinds(live))  # all that a release writes is written
         token = ended.removeprefix("/r/")
         with live.server.marshal.database.write_engine.begin() as connection:
             link = marshalled.t.notice_link
