@@ -153,6 +153,10 @@ def test_names_are_given_once():
     assert len(BY_NAME) == len(ACTIONS)
 
 
+def test_help_fits_beside_the_keys_at_80_columns():
+    assert [a.name for a in ACTIONS if a.contexts and len(a.help) > 53] == []
+
+
 @pytest.mark.parametrize("verb", Verb)
 def test_the_registry_and_the_server_agree_on_rights_and_statuses(verb: Verb):
     action, rule = BY_NAME[f"mail.{verb}"], RULES[verb]

@@ -63,7 +63,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("mail.release", "release it to the next hop", "r", _Q, Right.RELEASE, True, _HELD, "release", True),
     Action(
         "view.release_as",
-        "release it with options: form, to whom, learning, sender",
+        "release it in another way: form, to whom, learning",
         "ctrl+r",
         _Q,
         Right.RELEASE,
@@ -105,7 +105,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "mail.restore",
-        "bring a deleted, expired or released mail back on hold",
+        "bring a deleted, expired or released mail back",
         "R",
         _Q,
         Right.DELETE,
@@ -127,7 +127,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "mail.rescan",
-        "scan it again, by the rules of now; many: first how many would pass",
+        "scan it again by the rules of now; many: a what-if",
         None,
         _Q,
         Right.RELEASE,

@@ -179,25 +179,20 @@ class Server:
         stack.push_async_callback(self.notices.stop)
         await self.marshal.resume_acts()
         amavis = config.amavis
+
+        async def listen(name: str, way: SmtpIntake | MilterIntake | ContentFilter, at: Address) -> None:
+            await way.start()
+            stack.push_async_callback(way.stop)
+            ways.append(_listener(name, way, at))
+
         self.smtp = SmtpIntake(intake, config.smtp, quarantine=amavis.address if amavis is not None else "")
-        await self.smtp.start()
-        stack.push_async_callback(self.smtp.stop)
-        ways.append(_listener("smtp", self.smtp, config.smtp.listen))
-        if config.lmtp is not None:
-            lmtp = LmtpIntake(intake, config.smtp, config.lmtp.listen)
-            await lmtp.start()
-            stack.push_async_callback(lmtp.stop)
-            ways.append(_listener("lmtp", lmtp, config.lmtp.listen))
-        if config.milter is not None:
-            milter = MilterIntake(intake, self.judge, config.milter, config.smtp.size_limit)
-            await milter.start()
-            stack.push_async_callback(milter.stop)
-            ways.append(_listener("milter", milter, config.milter.listen))
-        if config.filter is not None:
-            content_filter = ContentFilter(intake, self.judge, config.filter, config.smtp)
-            await content_filter.start()
-            stack.push_async_callback(content_filter.stop)
-            ways.append(_listener("filter", content_filter, config.filter.listen))
+        await listen("smtp", self.smtp, config.smtp.listen)
+        if (at := config.lmtp) is not None:
+            await listen("lmtp", LmtpIntake(intake, config.smtp, at.listen), at.listen)
+        if (milter := config.milter) is not None:
+            await listen("milter", MilterIntake(intake, self.judge, milter, config.smtp.size_limit), milter.listen)
+        if (passing := config.filter) is not None:
+            await listen("filter", ContentFilter(intake, self.judge, passing, config.smtp), passing.listen)
         if config.postfix is not None:
             helper = PostfixHelper(config.postfix.helper)
             adopted = PostfixHold(intake, helper, config.postfix.poll, config.smtp.size_limit)
