@@ -10,7 +10,7 @@ _RANGE = range(20_000, 32_768)
 
 
 def bind(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
-    """A bound TCP socket, not yet listening, on `port`, or (0) on a free one of 20000..32767.
+    """A listening TCP socket on `port`, or (0) on a free one of 20000..32767.
 
     Raises OSError: the port is taken, or none of 200 tried is free.
     """
@@ -22,6 +22,7 @@ def bind(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind((host, candidate))
+            sock.listen(128)  # before that, another process may have bound the same port
         except OSError as error:
             sock.close()
             if port or error.errno not in (errno.EADDRINUSE, errno.EACCES):
