@@ -26,7 +26,8 @@ async def answer_of(call: Awaitable[Any]) -> Any:
     except ValueError:
         return No("mistake")
     if isinstance(answer, ActAnswer):
-        until = to_us(answer.recall_until) if answer.recall_until else None
+        # In whole milliseconds, as on the wire: said again under a key, it has been there.
+        until = to_us(answer.recall_until) // 1000 if answer.recall_until else None
         results = tuple(_result(r.model_dump(mode="json")) for r in answer.results)
         return Done(answer.seq, answer.fence, answer.release, until, results)
     return answer

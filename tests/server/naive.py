@@ -174,7 +174,7 @@ class Done:
     seq: int
     fence: int | None
     release: str | None
-    recall_until: int | None
+    recall_until: int | None  # in milliseconds
     results: tuple[Any, ...]
 
 

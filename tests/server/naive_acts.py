@@ -72,7 +72,7 @@ class Naive(World):
         said = tuple(results)
         if not any(result == "done" for _, result, *_ in said):
             return No(_KINDS[said[0][1]] if said else "not-found", said)
-        return Done(self.seq, max(fences, default=None), release, until, said)
+        return Done(self.seq, max(fences, default=None), release, None if until is None else until // 1000, said)
 
     def once(self, session: int, key: str, digest: bytes, *call: Any) -> Done | No:
         """The same under an Idempotency-Key."""

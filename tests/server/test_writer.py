@@ -21,7 +21,7 @@ class Slow:
         self.event = event
 
     def decide(self, rows, now, seq):
-        assert self.event.wait(10)
+        assert self.event.wait(60)
         return Decision("slow")
 
 
