@@ -1,0 +1,48 @@
+"""Acts on many."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Index, Integer, PrimaryKeyConstraint, Table, Text
+
+from .base import Big, metadata
+
+act = Table(
+    "act",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account", Big, nullable=False),
+    Column("session", Big, nullable=False),
+    Column("request", Text, nullable=False),  # model.act.ActRequest
+    Column("as_of", Big, nullable=False),
+    Column("count", Big, nullable=False),
+    Column("sample", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created", Big, nullable=False),
+    Column("finished", Big),
+    Column("weighed", Big),  # rescan: when all of it was; confirmed within ten minutes from then
+    Column("passing", Big),  # rescan: how many of it would pass
+    Index("act_state", "state"),
+)
+
+act_mail = Table(
+    "act_mail",
+    metadata,
+    Column("act", Text, nullable=False),
+    Column("message", Big, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("result", Text),  # None: not tried yet
+    Column("detail", Text),
+    Column("would", Text),  # rescan: what the policy would do with it; None: not weighed yet
+    PrimaryKeyConstraint("act", "message", "n"),
+    sqlite_with_rowid=False,
+)
+
+#: What scanning a message anew came to, until the act is done: marshal.rescan.Judged.
+act_judged = Table(
+    "act_judged",
+    metadata,
+    Column("act", Text, nullable=False),
+    Column("message", Big, nullable=False),
+    Column("judged", Text, nullable=False),
+    PrimaryKeyConstraint("act", "message"),
+)
