@@ -41,6 +41,10 @@ class Tmux:
     def lines(self) -> list[str]:
         return self.screen().splitlines()
 
+    def coloured(self) -> str:
+        """The screen with its colours, as escape sequences that hold from line to line."""
+        return self._tmux("capture-pane", "-p", "-e")
+
     def wait(self, wanted: str | Callable[[str], object], seconds: float = 20) -> str:
         """The screen, once it holds the text (or the test holds of it)."""
         deadline = time.monotonic() + seconds
