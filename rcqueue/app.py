@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import import_module
@@ -19,13 +19,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from textual import events
 from textual.binding import BindingType
 from textual.screen import Screen
+from textual.theme import Theme
 
 from rcqueue import theme
 from rcqueue.model.actions import named
+from rcqueue.screens.dialogs import Told
 from rcqueue.screens.queue import QueueScreen
+from rcqueue.settings import Settings, SettingsError
 from rcqueue.terminal.driver import FrugalApp
 from rcqueue.terminal.keys import KeysInTurn
 from rcqueue.theme import ThemeError
+from rcqueue.widgets import keymap
 from rcqueue.widgets.keymap import bindings
 from rcqueue.widgets.line import Piece
 
@@ -68,7 +72,8 @@ class Start:
     password: str = field(default="", repr=False)
     token: str | None = field(default=None, repr=False)
     queue: str = "main"
-    theme: str = field(default_factory=lambda: os.environ.get("RCQUEUE_THEME") or theme.DEFAULT)
+    theme: str = field(default_factory=lambda: os.environ.get("RCQUEUE_THEME", ""))
+    settings: Settings = field(default_factory=Settings)
     filter: str = ""
     demo: DemoInfo | None = None
 
@@ -128,11 +133,14 @@ class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
     ) -> None:
         """Raises ThemeError."""
         self.start, self.network, self.clock = start, network or Network(), clock
-        chosen = theme.load(start.theme)
+        self.settings = start.settings
+        chosen = self._first_theme()
         self._defaults = chosen.variables  # every theme has the same ones
         super().__init__()
         self.register_theme(chosen)
         self.theme = chosen.name
+        keymap.use(self.settings.keys)
+        self.set_keymap(self.settings.keys)
         self.state = "starting"  #: what the first line says until there is a queue
         self.api: Api | None = None
         self.desk: Desk | None = None
@@ -140,6 +148,15 @@ class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
         self._signed_in_here = False
         self._last_key = time.monotonic()
         self._flash: tuple[str, str, float, datetime | None] | None = None  # text, style, until, countdown
+
+    def _first_theme(self) -> Theme:
+        if self.start.theme or not self.settings.theme:
+            return theme.load(self.start.theme or theme.DEFAULT)
+        try:
+            return theme.load(self.settings.theme)
+        except ThemeError as error:
+            self.settings.wrong.append(f"{self.settings.path}: theme: {error}")
+            return theme.load(theme.DEFAULT)
 
     def get_default_screen(self) -> Screen[Any]:
         return self.queue  # none is made to lie under it
@@ -160,6 +177,8 @@ class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
         self.call_after_refresh(lambda: self.work(self._begin()))
 
     async def _begin(self) -> None:
+        if self.settings.wrong:
+            await self.push_screen_wait(Told("These settings can't be used; without them:", self.settings.wrong))
         await self.network.load()
         start = self.start
         if start.server and start.token:
@@ -243,7 +262,7 @@ class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
         self.open(name)
 
     def action_help_quit(self) -> None:
-        self.flash("^q signs out and quits")
+        self.flash(f"{keymap.key('view.quit')} signs out and quits")
 
     def open(self, name: str) -> None:
         """Does an action of the registry that is not an act on mail."""
@@ -276,6 +295,14 @@ class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
         self.register_theme(chosen)
         self.theme = chosen.name
         self.flash(f"theme: {self.theme.removeprefix('rcqueue-')}")
+        self.keep("theme", self.theme.removeprefix("rcqueue-"))
+
+    def keep(self, key: str, value: str | Sequence[str]) -> None:
+        """Keeps what was chosen at the screen in the settings; says so when it can't."""
+        try:
+            self.settings.keep(key, value)
+        except SettingsError as error:
+            self.flash(str(error), "warn")
 
     # -- answers ----------------------------------------------------------------------------------------------------
 
@@ -291,7 +318,7 @@ class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
         if countdown is not None:
             left = (countdown - self.clock()).total_seconds()
             if left > 0:
-                return [(f" {text}, recall with u, {left:.0f} s", style)]
+                return [(f" {text}, recall with {keymap.key('mail.recall')}, {left:.0f} s", style)]
         if time.monotonic() > until:
             self._flash = None
             return []

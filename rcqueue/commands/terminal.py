@@ -19,10 +19,11 @@ def run(args: argparse.Namespace) -> int:
     profile = session.choose(args.server, args.profile)
     token = session.find_token(profile) if profile else None
 
+    from rcqueue import settings
     from rcqueue.app import RcqueueApp, Start, ThemeError
 
     try:
-        app = RcqueueApp(Start(profile=profile, token=token, queue=args.queue))
+        app = RcqueueApp(Start(profile=profile, token=token, queue=args.queue, settings=settings.load()))
     except ThemeError as wrong:
         raise Failure(USAGE, str(wrong)) from None
     app.run()

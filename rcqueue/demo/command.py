@@ -121,12 +121,15 @@ def _print_accounts(ready: dict[str, Any]) -> None:
 
 
 def _open_terminal(ready: dict[str, Any]) -> int:
+    from rcqueue import settings
     from rcqueue.app import DemoAccount, DemoInfo, RcqueueApp, Start
 
     me = ready["accounts"][0]
     accounts = tuple(DemoAccount(a["name"], a["role"], a["password"]) for a in ready["accounts"])
     demo = DemoInfo(ready["http"], ready["smtp"], ready["next_hop"], accounts)
-    app = RcqueueApp(Start(server=ready["http"], user=me["name"], password=me["password"], demo=demo))
+    app = RcqueueApp(
+        Start(server=ready["http"], user=me["name"], password=me["password"], demo=demo, settings=settings.load())
+    )
     app.run()
     return app.return_code or 0
 

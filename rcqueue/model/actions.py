@@ -289,6 +289,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("view.unfold", "show each recipient", "e", _Q),
     Action("view.others", "show what matches in any status", "S"),
     Action("view.sort", "sort by the next column", "o"),
+    Action("view.columns", "columns: which, in which order, sorted by which", "O"),
     Action("view.jump", "jump to a time or an id", "ctrl+g"),
     Action(
         "view.back", "back", "escape,q", ("message", "people", "acts", "audit", "health", "help", "demo"), footer="back"

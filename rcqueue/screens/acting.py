@@ -229,7 +229,7 @@ class Acting:
 
     async def _many(self, action: Action, marks: list[str], query: str, ask: _Asks) -> None:
         if self.running is not None:
-            self.app.flash("an act is running already: ^x stops it", "warn")
+            self.app.flash(f"an act is running already: {keymap.key('act.stop')} stops it", "warn")
             return
         if not keymap.allowed(action, self.situation(None)):
             self.app.flash(f"you lack the right to {action.right}: nothing done", "warn")

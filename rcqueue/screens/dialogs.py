@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual import events
@@ -73,6 +73,40 @@ class Ask(ModalScreen[str | None]):
 
     def action_leave(self) -> None:
         self.dismiss(None)
+
+    def on_click(self, event: events.Click) -> None:
+        event.stop()
+
+
+class Told(ModalScreen[None]):
+    """A sentence, and lines under it; any of enter, esc and q closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q", "leave", show=False)]
+
+    CSS = """
+    Told { align: center middle; background: $queue-background 60%; }
+    Told > Vertical {
+        width: 110; max-width: 98%; height: auto; max-height: 90%; padding: 1 2;
+        border: solid $queue-dim; background: $queue-background;
+    }
+    Told Static { height: auto; width: 1fr; margin-bottom: 1; }
+    """
+
+    def __init__(self, sentence: str, lines: Sequence[str]) -> None:
+        super().__init__()
+        self.sentence, self.told = sentence, lines
+
+    def compose(self) -> ComposeResult:
+        with Vertical():
+            yield Static(Content(self.sentence))
+            yield Static(Content("\n".join(self.told)))
+            yield Line(id="said")
+
+    def on_mount(self) -> None:
+        self.query_one("#said", Line).say([("enter goes on", "dim")])
+
+    def action_leave(self) -> None:
+        self.dismiss()
 
     def on_click(self, event: events.Click) -> None:
         event.stop()

@@ -89,18 +89,18 @@ def empty(desk: Desk | None, view: View) -> list[list[Piece]]:
         lines.append(
             [
                 (f"  {' and '.join([', '.join(found[:-1]), found[-1]] if found[1:] else found)} {do}: ", ""),
-                ("S shows them.", ""),
+                (f"{keymap.key('view.others')} shows them.", ""),
             ]
         )
     else:
-        lines.append([("  / changes the filter.", "dim")])
+        lines.append([(f"  {keymap.key('mail.list')} changes the filter.", "dim")])
     return lines
 
 
 def banner(desk: Desk, acting: Acting, view: View, width: int) -> list[Piece]:
     """The line above the flash line: the feed is lost; or an act on many, how far; or where colleagues are."""
     if desk.ended:
-        return [(f" {desk.ended}: ^q leaves; sign in again", "bad")]
+        return [(f" {desk.ended}: {keymap.key('view.quit')} leaves; sign in again", "bad")]
     if not desk.live and desk.lost_at is not None:
         why = f" ({desk.why_lost})" if desk.why_lost else ""
         return [(f" feed lost at {clock(desk.lost_at)}{why}, trying again; acts check first", "warn")]

@@ -41,7 +41,7 @@ class HelpScreen(Page):
     def on_mount(self) -> None:
         super().on_mount()
         now = self.situation()
-        actions = [a for a in keymap.of((self.of, "app")) if a.key and keymap.allowed(a, now)]
+        actions = [a for a in keymap.of((self.of, "app")) if keymap.keys_of(a) and keymap.allowed(a, now)]
         rows: list[tuple[str, list[Piece]]] = []
         acts = [a for a in actions if a.object == "mail" or (a.view and a.dangerous)]
         groups = (

@@ -10,6 +10,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from rcqueue.widgets import keymap
 from rcqueue.widgets.field import Field
 from rcqueue.widgets.line import Line
 
@@ -61,7 +62,9 @@ class LoginScreen(ModalScreen[None]):
         empty.focus()
 
     def _say(self, text: str, style: str = "dim") -> None:
-        self.query_one("#said", Line).say([(text or "enter signs in   ^q leaves", style if text else "dim")])
+        self.query_one("#said", Line).say(
+            [(text or f"enter signs in   {keymap.key('view.quit')} leaves", style if text else "dim")]
+        )
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter goes on to the next field that is empty, and with all three signs in."""

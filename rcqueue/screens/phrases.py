@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rcqueue.widgets.keymap import key
 from rcqueue.widgets.text import number, plural
 
 if TYPE_CHECKING:
@@ -48,6 +49,24 @@ _NOT_DONE = {
     "held": "still held",
 }
 _SHORT = {"done": "done", "changed": "changed", "claimed": "held", "refused": "refused"}  # while it runs
+
+
+_ORDERS = {
+    "time": "oldest first",
+    "-time": "newest first",
+    "expiry": "what expires first",
+    "-expiry": "what expires last",
+    "size": "smallest first",
+    "-size": "largest first",
+    "score": "least points first",
+    "-score": "most points first",
+}
+
+
+def order(sort: str) -> str:
+    """How a list is sorted: `newest first`, `by subject, downwards`."""
+    by = "by " + sort.removeprefix("-")
+    return _ORDERS.get(sort) or by + (", downwards" if sort.startswith("-") else "")
 
 
 def name(row: Row) -> str:
@@ -95,7 +114,8 @@ def refusal(verb: str, problem: ApiProblem, row: Row, rights: frozenset[str]) ->
         case "claimed":
             return held(by or "someone else", rights)
         case "lost":
-            return f"your claim is gone{f', {by} holds it now' if by else ''}: nothing done; c claims it again"
+            now = f", {by} holds it now" if by else ""
+            return f"your claim is gone{now}: nothing done; {key('mail.claim')} claims it again"
         case "changed":
             return f"{name(row)} has changed since you saw it: nothing done; look, then press the key again"
         case "status":
@@ -110,17 +130,17 @@ def refusal(verb: str, problem: ApiProblem, row: Row, rights: frozenset[str]) ->
 
 def held(by: str, rights: frozenset[str]) -> str:
     if "takeover" in rights:
-        return f"{by} holds this: t takes over (says why to {by})"
+        return f"{by} holds this: {key('mail.takeover')} takes over (says why to {by})"
     return f"{by} holds this: nothing done; ask {by}, or wait until the claim lapses"
 
 
 def not_in_status(verb: str, status: str) -> str:
     hint = {
-        "RELEASING": "; u recalls it",
-        "DELETED": "; R restores it",
-        "EXPIRED": "; R restores it",
-        "RELEASED": "; R brings it back on hold",
-        "UNCERTAIN": "; s settles it",
+        "RELEASING": f"; {key('mail.recall')} recalls it",
+        "DELETED": f"; {key('mail.restore')} restores it",
+        "EXPIRED": f"; {key('mail.restore')} restores it",
+        "RELEASED": f"; {key('mail.restore')} brings it back on hold",
+        "UNCERTAIN": f"; {key('mail.settle')} settles it",
         "ONHOLD": "",
     }.get(status, "")
     what = "on hold" if status == "ONHOLD" else status
@@ -155,7 +175,7 @@ def progress(act: ActProgress, rate: float, width: int) -> str:
     parts += [f"  {number(n)} {_SHORT.get(r, r)}" for r, n in act.results.items() if n]
     if rate >= 1:
         parts += [f"  {max(0, round((act.count - far) / rate))} s left", f"  {rate:,.0f}/s"]
-    parts.append("  ^x stops")
+    parts.append(f"  {key('act.stop')} stops")
     while len(head) + sum(map(len, parts)) > width - 1 and len(parts) > 1:
         parts.pop()
     room = width - len(head) - sum(map(len, parts)) - 6

@@ -13,13 +13,15 @@ from textual.screen import Screen
 
 from rcqueue.client.view import View
 from rcqueue.widgets import keymap
+from rcqueue.widgets.columns import TITLES, next_sort, sort_by
 from rcqueue.widgets.filter_bar import FilterBar
 from rcqueue.widgets.line import Line
 from rcqueue.widgets.pane import Pane
 from rcqueue.widgets.queue_table import QueueTable
 
-from . import frame
+from . import frame, phrases
 from .acting import HOW, Acting
+from .columns import Columns
 from .dialogs import Ask
 from .jump import jump_check, jump_target
 from .reading import AGAIN, Reading, tab_line
@@ -48,7 +50,6 @@ MOVES: dict[str, Callable[[View], None]] = {
     "view.select_all": View.mark_all,
     "view.select_none": View.unmark,
 }
-SORTS = ("-time", "time", "-score", "expiry", "from", "subject", "-size", "verdict")
 
 
 class QueueScreen(Screen[None]):
@@ -82,7 +83,7 @@ class QueueScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Line(id="status")
         yield FilterBar(self.app.start.filter)
-        yield QueueTable(self.view, self.app.clock)
+        yield QueueTable(self.view, self.app.clock, self.app.settings.columns)
         yield Line(id="tabs")
         with Horizontal(id="panes"):
             yield Pane(id="first")
@@ -306,9 +307,33 @@ class QueueScreen(Screen[None]):
         self.toggle_class("-alone")
 
     def do_view_sort(self) -> None:
-        sort = SORTS[(SORTS.index(self.view.sort) + 1) % len(SORTS)]
-        self._search(self.filter.filter, sort)
-        self.app.flash(f"sorted by {sort}")
+        self._sort(next_sort(self.view.sort, self.table.columns))
+
+    @on(QueueTable.Headed)
+    def _headed(self, event: QueueTable.Headed) -> None:
+        sort = sort_by(event.column, self.view.sort)
+        if sort is None:
+            self.app.flash(f"the list is not sorted by {TITLES[event.column]}")
+        else:
+            self._sort(sort)
+
+    def _sort(self, sort: str) -> None:
+        if self._search(self.filter.filter, sort):
+            self.app.flash(f"sorted: {phrases.order(sort)}")
+
+    def do_view_columns(self) -> None:
+        self.work(self._columns())
+
+    async def _columns(self) -> None:
+        answer = await self.app.push_screen_wait(Columns(self.table.columns, self.view.sort))
+        if answer is None:
+            return
+        self.table.columns, sort = answer
+        self.table.lay_out()
+        self.app.keep("columns", self.table.columns)
+        if sort != self.view.sort:
+            self._sort(sort)
+        self.paint()
 
     def do_view_others(self) -> None:
         from rcqueue.model.query import ANY_STATUS
@@ -328,7 +353,7 @@ class QueueScreen(Screen[None]):
             self.paint()
 
     def do_view_leaving(self) -> None:
-        self.app.flash("^q signs out and quits")
+        self.app.flash(f"{keymap.key('view.quit')} signs out and quits")
 
     def do_mail_show(self) -> None:
         if self.view.current is not None:

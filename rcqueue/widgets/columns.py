@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
+from rcqueue.safe_text import safe_text
+
 from .line import Piece
-from .text import address, age, ago, fit
+from .text import address, age, ago, fit, size
 
 if TYPE_CHECKING:
     from rcqueue.client.window import Line as Row
@@ -17,8 +20,8 @@ if TYPE_CHECKING:
 
 MARK = 2  # cells before the first column: the cursor, and a mark
 SOON = 86400  # seconds: what expires within a day is said in amber
-_FIXED = {"who": 11, "age": 4, "score": 5, "kind": 6, "expiry": 4, "customer": 13}
-_TITLES = {
+_FIXED = {"who": 11, "age": 4, "score": 5, "kind": 6, "size": 7, "expiry": 4, "customer": 13}
+TITLES = {
     "who": "WHO",
     "age": "AGE",
     "score": "SCORE",
@@ -28,12 +31,51 @@ _TITLES = {
     "subject": "SUBJECT",
     "expiry": "EXP",
     "customer": "CUSTOMER",
+    "size": "SIZE",
+    "rules": "RULES",
 }
-_ORDER = ("who", "age", "score", "kind", "from", "to", "subject", "expiry", "customer")
-_GIVES_WAY = ("customer", "expiry", "score", "kind", "to")  # in this order
-_LEAST = {"from": 18, "to": 10, "subject": 14}
-_RIGHT = {"age", "score", "expiry"}
+DEFAULT = ("who", "age", "score", "kind", "from", "to", "subject", "expiry", "customer")
+EXPECTED = f"a list of some of {', '.join(TITLES)}, none twice"
+_GIVES_WAY = ("customer", "expiry", "score", "kind", "to", "size", "rules")  # in this order
+_LEAST = {"from": 18, "to": 10, "subject": 14, "rules": 16}
+_RIGHT = {"age", "score", "expiry", "size"}
 _KINDS = {"ATTACHMENT": "ATTACH"}
+#: The server's orders, by the column that they are of; the way each begins.
+SORTS = {
+    "age": "-time",
+    "score": "-score",
+    "kind": "verdict",
+    "from": "from",
+    "subject": "subject",
+    "expiry": "expiry",
+    "size": "-size",
+}
+
+
+def wrong(chosen: Sequence[object]) -> str:
+    """What is wrong with these as the columns to show, and what was expected; "" when nothing is."""
+    strange = next((c for c in chosen if c not in tuple(TITLES)), None)
+    if strange is not None:
+        return f"{safe_text(str(strange), limit=40)!r} is no column; expected {EXPECTED}"
+    return "" if chosen and len(set(chosen)) == len(chosen) else f"expected {EXPECTED}"
+
+
+def next_sort(sort: str, shown: Sequence[str]) -> str:
+    """The order after `sort`: newest first, oldest first, then by each other column that is shown and can be sorted
+    by."""
+    sorts = ["-time", "time", *(SORTS[column] for column in shown if column in SORTS and column != "age")]
+    same = [n for n, own in enumerate(sorts) if own.removeprefix("-") == sort.removeprefix("-")]
+    at = sorts.index(sort) if sort in sorts else same[0] if same else -1
+    return sorts[(at + 1) % len(sorts)]
+
+
+def sort_by(column: str, sort: str) -> str | None:
+    """The order when the heading of `column` is chosen: its own, turned round when the list is so already; None: there
+    is none by it."""
+    own = SORTS.get(column)
+    if own == sort:
+        return sort.removeprefix("-") if sort.startswith("-") else "-" + sort
+    return own
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,37 +86,58 @@ class Layout:
     widths: dict[str, int]
 
     @classmethod
-    def at(cls, width: int) -> Layout:
-        shown = list(_ORDER)
-        for column in _GIVES_WAY:
+    def at(cls, width: int, chosen: Sequence[str] = DEFAULT) -> Layout:
+        """The chosen columns in their order, as far as there is room for them; where the person chose, what stands last
+        goes first."""
+        shown = list(chosen)
+        own = [column for column in reversed(chosen) if column in _GIVES_WAY]
+        for column in own if tuple(chosen) != DEFAULT else _GIVES_WAY:
+            if column not in shown:
+                continue
             if _needed(shown, column) <= width:
                 break
             shown.remove(column)
         rest = width - MARK - len(shown) - sum(_FIXED.get(c, 0) for c in shown)
         widths = dict(_FIXED)
-        if "to" in shown:
-            widths["to"] = max(_LEAST["to"], min(26, rest * 23 // 100))
-            rest -= widths["to"]
-        widths["from"] = max(8, min(32, rest * 6 // 10))
-        widths["subject"] = max(0, rest - widths["from"])
+        for column, most, share in (("to", 26, 23), ("rules", 40, 25)):
+            if column in shown:
+                widths[column] = max(_LEAST[column], min(most, rest * share // 100))
+                rest -= widths[column]
+        if "from" in shown:
+            widths["from"] = max(8, min(32, rest * 6 // 10)) if "subject" in shown else max(8, min(60, rest))
+            rest -= widths["from"]
+        widths["subject"] = max(0, rest)
         return cls(width, {column: widths[column] for column in shown})
+
+    def column_at(self, x: int) -> str | None:
+        """The column that is at this cell of a line."""
+        end = MARK
+        for column, width in self.widths.items():
+            end += 1 + width
+            if MARK <= x < end:
+                return column
+        return None
 
     def head(self, sort: str) -> list[Piece]:
         """The titles; one that the list is sorted by, when it is not newest first, has a mark, `-` or `+`."""
-        by = {"time": "age", "verdict": "kind"}.get(sort.removeprefix("-"), sort.removeprefix("-"))
         pieces = [(" " * MARK, "")]
         for column, width in self.widths.items():
-            text = " " + fit(_TITLES[column], width, right=column in _RIGHT)
-            if column == by and sort != "-time":
+            text = " " + fit(TITLES[column], width, right=column in _RIGHT)
+            if sort != "-time" and column == sorted_column(sort):
                 at = len(text) - len(text.lstrip()) - 1
                 text = text[:at] + ("-" if sort.startswith("-") else "+") + text[at + 1 :]
             pieces.append((text, "dim"))
         return pieces
 
 
+def sorted_column(sort: str) -> str | None:
+    """The column that a list in this order is sorted by."""
+    return next((column for column, own in SORTS.items() if own.removeprefix("-") == sort.removeprefix("-")), None)
+
+
 def _needed(shown: list[str], column: str) -> int:
     """The least width at which `column` is worth its cells: the wider ones ask for more room beside them."""
-    room = {"customer": 16, "expiry": 8}.get(column, 0)
+    room = {"customer": 16, "expiry": 8, "size": 8, "rules": 30}.get(column, 0)
     return MARK + len(shown) + room + sum(_FIXED.get(c, 0) or _LEAST[c] for c in shown)
 
 
@@ -94,8 +157,10 @@ def cells(line: Row, layout: Layout, look: Look) -> list[Piece]:
     mine = mail.claim is not None and mail.claim.session == look.session
     base = "dim" if line.gone or (mail.claim is not None and not mine) else ""
     pieces = [((">" if look.cursor else " ") + ("*" if look.marked else "!" if mail.degraded else " "), base)]
+    *_, last = layout.widths
+    says = next((c for c in layout.widths if c in ("to", "subject", "rules")), last)
     for column, width in layout.widths.items():
-        if line.gone and column in ("to", "subject"):
+        if line.gone and column == says:
             rest = layout.width - sum(cell_len(text) for text, _ in pieces)
             pieces.append((" " + fit(line.gone, rest - 1), base))
             break
@@ -103,6 +168,8 @@ def cells(line: Row, layout: Layout, look: Look) -> list[Piece]:
         if column == "from":
             text = address(text, width)
         pieces.append((" " + fit(text, width, right=column in _RIGHT), base or style))
+    if (rest := layout.width - MARK - sum(layout.widths.values()) - len(layout.widths)) > 0 and not line.gone:
+        pieces.append((" " * rest, base))
     if look.cursor:
         return [(text, f"cursor {style}".strip()) for text, style in pieces]
     return [(text, f"strong {style}".strip()) for text, style in pieces] if line.new else pieces
@@ -139,4 +206,8 @@ def _cell(column: str, mail: Mail, layout: Layout, look: Look, *, mine: bool) ->
             return mail.subject if mail.subject else "(no subject)" if mail.subject == "" else "", ""
         case "expiry":
             return ("" if left is None else age(left)), "warn" if soon else ""
+        case "size":
+            return size(mail.size), ""
+        case "rules":
+            return " ".join(mail.rules or ()), ""
     return mail.customer, ""

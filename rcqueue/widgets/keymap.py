@@ -1,24 +1,22 @@
-"""What the registry of actions says about keys: bindings, what works now, and how a key is written. Pure."""
+"""What the registry of actions says about keys: bindings, what works now, and how a key is written.
+
+The keys in force are those of the registry, but where the person chose others (`use`); one terminal a process.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from textual.binding import Binding
+from textual.keys import Keys, _character_to_key
 
-from rcqueue.model.actions import ACTIONS, Action
+from rcqueue.model.actions import ACTIONS, BY_NAME, Action, named
+from rcqueue.safe_text import safe_text
 
-_KEYS = {
-    "slash": "/",
-    "question_mark": "?",
-    "asterisk": "*",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "escape": "esc",
-    "pageup": "pgup",
-    "pagedown": "pgdn",
-}
+_SIGNS = {_character_to_key(chr(code)): chr(code) for code in range(33, 127)}
+_KEYS = _SIGNS | {"escape": "esc", "pageup": "pgup", "pagedown": "pgdn"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +34,80 @@ class Situation:
 
 
 def bindings(*contexts: str, action: str = "screen.do") -> list[Binding]:
-    """The keys of these contexts; each calls `action` with the name of its entry in the registry."""
+    """The keys of these contexts; each calls `action` with the name of its entry in the registry. One without a key has
+    a name that no key has, so that the person may give it one (Textual puts the chosen keys in by the id)."""
     return [
-        Binding(a.key, f"{action}('{a.name}')", a.help, show=False)
+        Binding(a.key or f"no-key-{a.name}", f"{action}('{a.name}')", a.help, show=False, id=a.name)
         for a in ACTIONS
-        if a.key and any(context in a.contexts for context in contexts)
+        if any(context in a.contexts for context in contexts)
     ]
+
+
+# -- keys that the person chooses -------------------------------------------------------------------------------------
+
+_chosen: dict[str, str] = {}
+_NAMES = frozenset(key.value for key in Keys)
+_MODIFIERS = frozenset(("ctrl", "shift", "alt"))
+_TAKEN = frozenset(("ctrl+c", "ctrl+z"))  # Textual's own, wherever one is
+_EXPECTED = 'keys by comma, such as "r,ctrl+y", "f5", "slash" or "/"'
+
+
+def use(keys: Mapping[str, str]) -> None:
+    """From now on these keys, by action, are in force; the others' are those of the registry."""
+    _chosen.clear()
+    _chosen.update(keys)
+
+
+def keys_of(action: Action) -> tuple[str, ...]:
+    """Its keys in force, by Textual's names."""
+    keys = _chosen.get(action.name, action.key)
+    return tuple(keys.split(",")) if keys else ()
+
+
+def choose(given: Mapping[str, object]) -> tuple[dict[str, str], list[str]]:
+    """(keys that can be in force, by action; what is wrong with the others: action, what was found, what was expected).
+    Of two actions that would have one key where both work, the one that the person gave it does not get it."""
+    keys: dict[str, str] = {}
+    wrong: list[str] = []
+    for name, value in given.items():
+        if (action := BY_NAME.get(name)) is None or not action.contexts:
+            close = get_close_matches(name, BY_NAME, 3) or ["a name such as mail.release"]
+            wrong.append(f"{safe_text(name, limit=40)}: no such action; expected {' or '.join(close)}")
+        elif not isinstance(value, str):
+            wrong.append(f"{name}: expected {_EXPECTED}")
+        else:
+            names = [_character_to_key(k) if len(k) == 1 else k for k in map(str.strip, value.split(","))]
+            unknown = next((key for key in names if not _is_key(key)), None)
+            if unknown is None:
+                keys[name] = ",".join(names)
+            else:
+                wrong.append(
+                    f"{name}: {safe_text(unknown, limit=40)!r} is no key that can be given; expected {_EXPECTED}"
+                )
+    while clash := _clash(keys):
+        loser, key, winner = clash
+        wrong.append(f"{loser}: {written(key)} is the key of {winner} there; expected another one")
+        del keys[loser]
+    return keys, wrong
+
+
+def _is_key(key: str) -> bool:
+    *modifiers, last = key.split("+")
+    return key not in _TAKEN and set(modifiers) <= _MODIFIERS and (last in _SIGNS or last in _NAMES)
+
+
+def _clash(keys: Mapping[str, str]) -> tuple[str, str, str] | None:
+    """(action whose chosen key is another's too, the key, the other one); None: there is no clash."""
+    for name, chosen in keys.items():
+        here = set(named(name).contexts)
+        for other in ACTIONS:
+            there = set(other.contexts)
+            if other.name == name or not (here & there or "app" in here | there):
+                continue
+            both = set(chosen.split(",")) & set((keys.get(other.name, other.key) or "").split(","))
+            if both:
+                return name, min(both), other.name
+    return None
 
 
 def allowed(action: Action, now: Situation) -> bool:
@@ -85,18 +151,25 @@ def works(action: Action, now: Situation) -> bool:
 def footer(context: str, now: Situation) -> list[Action]:
     """The actions for the footer: those that work now, dangerous ones last."""
     shown = [
-        a for a in ACTIONS if a.footer and a.key and (context in a.contexts or "app" in a.contexts) and works(a, now)
+        a
+        for a in ACTIONS
+        if a.footer and keys_of(a) and (context in a.contexts or "app" in a.contexts) and works(a, now)
     ]
     return sorted(shown, key=lambda a: (a.dangerous, "app" in a.contexts))
 
 
 def key_name(action: Action) -> str:
-    """How its first key is written: `c`, `/`, `^p`, `esc`."""
-    return written(action.key.split(",")[0]) if action.key else ""
+    """How its first key is written: `c`, `/`, `^p`, `esc`; "" when it has none."""
+    return written(keys_of(action)[0]) if keys_of(action) else ""
+
+
+def key(name: str) -> str:
+    """The same of the action of that name, for sentences: "recall with u"."""
+    return key_name(named(name)) or name
 
 
 def keys_name(action: Action) -> str:
-    return " ".join(written(key) for key in action.key.split(",")) if action.key else ""
+    return " ".join(map(written, keys_of(action)))
 
 
 def written(key: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
@@ -14,8 +14,8 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
-from .columns import Layout, Look, cells
-from .keymap import bindings
+from .columns import DEFAULT, TITLES, Layout, Look, cells, sorted_column
+from .keymap import bindings, key
 from .line import Piece, Styled
 from .text import ago, number
 
@@ -48,10 +48,25 @@ class QueueTable(Styled, can_focus=True):
             super().__init__()
             self.line, self.rows = line, rows
 
-    def __init__(self, view: View, clock: Callable[[], datetime], *, id: str | None = None) -> None:
+    class Headed(Message):
+        """The heading of a column was clicked."""
+
+        def __init__(self, column: str) -> None:
+            super().__init__()
+            self.column = column
+
+    def __init__(
+        self,
+        view: View,
+        clock: Callable[[], datetime],
+        columns: Sequence[str] = DEFAULT,
+        *,
+        id: str | None = None,
+    ) -> None:
         super().__init__(id=id)
         self.view = view
         self.clock = clock
+        self.columns = columns
         self.session = ""  #: the mark of my own session
         self.empty: list[list[Piece]] = []  #: what to say when there is no row
         self.painted: Row | None = None  #: the row under the cursor, as it was last painted
@@ -65,10 +80,14 @@ class QueueTable(Styled, can_focus=True):
         return self._layout_now
 
     def on_resize(self, event: events.Resize) -> None:
-        self._layout_now = Layout.at(event.size.width)
-        self._strips.clear()
+        self.lay_out()
         self.view.resize(event.size.height - 2)
         self.post_message(self.Resized())
+
+    def lay_out(self) -> None:
+        """The width, or the columns, are others."""
+        self._layout_now = Layout.at(self.size.width, self.columns)
+        self._strips.clear()
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
@@ -157,7 +176,9 @@ class QueueTable(Styled, can_focus=True):
         left: list[Piece] = [("  ", "")]
         if view.badge or view.badge_more:
             above = " above" if view.sort == "-time" else ""
-            left.append((f"^ {number(view.badge)}{'+' if view.badge_more else ''} new{above} (g)", "strong"))
+            left.append(
+                (f"^ {number(view.badge)}{'+' if view.badge_more else ''} new{above} ({key('view.top')})", "strong")
+            )
         elif view.above:
             left.append(("^ more", "dim"))
         if view.all_marked:
@@ -165,6 +186,9 @@ class QueueTable(Styled, can_focus=True):
         elif view.marks:
             left.append((f"   {number(len(view.marks))} marked", "strong"))
         right: list[Piece] = []
+        by = sorted_column(view.sort)
+        if by is not None and by not in self._layout_now.widths:
+            right.append((f"by {TITLES[by]}{view.sort[0] if view.sort.startswith('-') else '+'}  ", "dim"))
         if view.partial:
             right.append(("not all was looked at in time: go down for more  ", "dim"))
         if view.below:
@@ -179,7 +203,10 @@ class QueueTable(Styled, can_focus=True):
     # -- the mouse
 
     def on_click(self, event: events.Click) -> None:
-        self.post_message(self.Pointed(event.y - 1, 0))
+        if event.y > 0:
+            self.post_message(self.Pointed(event.y - 1, 0))
+        elif (column := self._layout_now.column_at(event.x)) is not None:
+            self.post_message(self.Headed(column))
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         event.stop()

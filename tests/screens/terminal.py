@@ -94,14 +94,17 @@ class Terminal:
 
 @asynccontextmanager
 async def terminal(
-    store: Store, *, size: tuple[int, int] = (80, 24), role: str = "admin", **start: Any
+    store: Store, *, size: tuple[int, int] = (80, 24), role: str = "admin", signed_in: bool = True, **start: Any
 ) -> AsyncIterator[Terminal]:
-    """A terminal that has signed in as anna and has read the queue."""
+    """A terminal that has signed in as anna (`signed_in`: it is waited for) and has read the queue."""
     network = FakeNetwork(store, role=role)
     begin = Start(server="http://mail.example", user="anna", password="secret", **start)
     app = RcqueueApp(begin, network, clock=lambda: store.now)
     async with app.run_test(size=size) as pilot:
         screen = Terminal(app, network, pilot)
+        if not signed_in:
+            yield screen
+            return
         await screen.until(lambda: app.desk is not None and app.queue.view.loaded, "the queue")
         await screen.until(lambda: screen.shown[0].endswith("live") and "held" in screen.shown[0], "the feed")
         yield screen
