@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rcqueue.app import Network, Start
-from rcqueue.client.api import AuditPage, Login, Person, QueryCounts
+from rcqueue.client.api import ActResults, AuditPage, Login, Person, QueryCounts
 from rcqueue.client.feed import Connected, Entries, Event
 from rcqueue.client.http import ApiProblem, Unreachable
 from rcqueue.client.outcome import sort_key
@@ -460,6 +460,32 @@ class FakeApi:
         self._call("stop_act", id)
         self.acts_made[id][1].state = "stopped"
         return self.acts_made[id][1].model_copy()
+
+    async def undo_act(self, id: str, *, key: str | None = None) -> ActProgress:
+        self._call("undo_act", id)
+        request, _, chosen = self.acts_made[id]
+        verb = {"release": "recall", "delete": "restore"}[request.verb]
+        undo = ActRequest(verb=verb, ids=[message.id for message, _ in chosen])
+        stored = await self.store_act(undo)
+        mine = self.acts_made[stored.id]
+        mine[2][:] = [(message, n) for message, n in chosen if message.mails[n].claim in (None, self.name)]
+        mine[1].count, mine[1].undoes = len(mine[2]), id
+        return await self.confirm_act(stored.id, mine[1].count)
+
+    async def act_results(
+        self, id: str, after: str | int | None = None, limit: int = 500, *, left: bool = False
+    ) -> ActResults:
+        _, act, chosen = self.acts_made[id]
+        results = []
+        for message, n in chosen[: act.tried] if after is None else ():
+            by = message.mails[n].claim
+            if by not in (None, self.name):
+                mail = f"{message.sender}  {message.mails[n].to}  {message.subject}"
+                detail = f"{by} holds it"
+                id = encode_mail(message.number, n)
+                one = MailResult(id=id, result="claimed", status=Status.ONHOLD, by=by, detail=detail, mail=mail)
+                results.append(one)
+        return ActResults(results=results)
 
     async def acts(self) -> list[ActProgress]:
         return [act for _, act, _ in self.acts_made.values()]

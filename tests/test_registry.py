@@ -31,7 +31,6 @@ ROUTES_BESIDE = {
     f"GET {V1}/entries": "the list",
     f"POST {V1}/acts": "any verb, on many",
     f"POST {V1}/acts/{{id}}/confirm": "any verb, on many",
-    f"GET {V1}/acts/{{id}}": "any verb, on many",
     f"GET {V1}/acts/{{id}}/results": "any verb, on many",
     f"POST {V1}/import": "intake",
     f"POST {V1}/rspamd": "intake",

@@ -199,8 +199,16 @@ class Api(Http):
     async def act_progress(self, id: str) -> ActProgress:
         return _model(ActProgress, await self.get(_act(id)))
 
-    async def act_results(self, id: str, after: str | int | None = None, limit: int = 500) -> ActResults:
-        return _model(ActResults, await self.get(_act(id, "results"), {"after": after, "limit": limit}))
+    async def act_results(
+        self, id: str, after: str | int | None = None, limit: int = 500, *, left: bool = False
+    ) -> ActResults:
+        """What became of its mails; with `left` of those alone that it was not done to."""
+        wanted = {"after": after, "limit": limit, "left": left or None}
+        return _model(ActResults, await self.get(_act(id, "results"), wanted))
+
+    async def undo_act(self, id: str, *, key: str | None = None) -> ActProgress:
+        """Takes back what can be: the act that does so, which runs already."""
+        return _model(ActProgress, await self.post(_act(id, "undo"), key=key))
 
     async def stop_act(self, id: str) -> ActProgress:
         return _model(ActProgress, await self.post(_act(id, "stop")))

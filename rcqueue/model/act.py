@@ -104,6 +104,7 @@ class MailResult(Wire):
     by: str = ""  #: who holds it, for `claimed`
     detail: str = ""
     would: str = ""  #: rescan: what the policy would do with it: pass, tag, defer, hold, reject
+    mail: str = ""  #: of an act on many: which it is, by right
 
 
 class ActAnswer(Wire):
@@ -134,6 +135,15 @@ class ActState(StrEnum):
     LAPSED = "lapsed"  #: not confirmed within ten minutes
 
 
+class Reach(Wire):
+    """Whom the mails of an act reach: what is to be known before it is confirmed."""
+
+    recipients: int = 0  #: different ones
+    more: bool = False  #: there are more than that
+    outside: int = 0  #: mails to domains that are no customer's; if no domain is known to be one's, none
+    domains: dict[str, int] = {}  #: those domains, how many mails each; at most 20
+
+
 class ActProgress(Wire):
     id: str
     verb: Verb
@@ -148,6 +158,8 @@ class ActProgress(Wire):
     who: str = ""
     created: Time
     finished: Time | None = None
+    reach: Reach = Reach()
+    undoes: str | None = None  #: the act that this one takes back
 
 
 class Confirm(Wire):

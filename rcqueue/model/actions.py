@@ -41,7 +41,7 @@ class Action:
 
 _HELD = ("ONHOLD",)
 _Q = ("queue", "message")
-_LISTS = ("queue", "message", "people", "acts", "audit", "health", "help", "demo")
+_LISTS = ("queue", "message", "people", "acts", "act", "audit", "health", "help", "demo")
 
 ACTIONS: tuple[Action, ...] = (
     # -- acts on mail
@@ -141,8 +141,25 @@ ACTIONS: tuple[Action, ...] = (
     Action("mail.show", "open the mail", "enter", ("queue",), Right.VIEW, footer="open", cli="show"),
     Action("mail.body", "read the body (goes on record)", "b", _Q, Right.VIEW, footer="body", cli="show"),
     Action("act.list", "acts on many: progress", "A", ("queue",), Right.VIEW, cli="acts"),
+    Action("act.show", "open the act: what it was not done to, and why", "enter", ("acts",), Right.VIEW, cli="acts"),
     Action(
-        "act.stop", "stop the act that is running", "ctrl+x", ("queue", "acts"), Right.VIEW, footer="stop", cli="acts"
+        "act.undo",
+        "undo it: recall the released, restore the deleted",
+        "u",
+        ("acts", "act"),
+        Right.VIEW,
+        True,
+        footer="undo",
+        cli="acts",
+    ),
+    Action(
+        "act.stop",
+        "stop the act that is running",
+        "ctrl+x",
+        ("queue", "acts", "act"),
+        Right.VIEW,
+        footer="stop",
+        cli="acts",
     ),
     # -- people
     Action("people.list", "people and their roles", "P", ("queue",), Right.ADMINISTER, cli="people list"),
@@ -292,7 +309,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("view.columns", "columns: which, in which order, sorted by which", "O"),
     Action("view.jump", "jump to a time or an id", "ctrl+g"),
     Action(
-        "view.back", "back", "escape,q", ("message", "people", "acts", "audit", "health", "help", "demo"), footer="back"
+        "view.back",
+        "back",
+        "escape,q",
+        ("message", "people", "acts", "act", "audit", "health", "help", "demo"),
+        footer="back",
     ),
     Action("view.leaving", "says how to leave", "q", ("queue",)),
     Action("view.redraw", "draw the screen anew", "ctrl+l", ("app",)),

@@ -256,6 +256,7 @@ class Acting:
                 self.app.flash("nothing done")
                 return
         if (act := await self.app.call(self.desk.api.confirm_act(act.id, count))) is not None:
+            self.desk.view.unmark()
             await self._follow(act)
 
     async def _weighed(self, act: ActProgress) -> ActProgress | None:
@@ -267,9 +268,25 @@ class Acting:
             return None
         return act
 
+    async def resume(self) -> None:
+        """What this person left running, from here or elsewhere, is shown again."""
+        acts = await self.app.call(self.desk.api.acts(), quiet=True) or []
+        running = [act for act in acts if act.state == "running" and act.who == self.desk.whoami.name]
+        for act in running:
+            if self.running is None:
+                self.app.flash(f"your {act.verb} of {plural(act.count, 'mail')} goes on; A shows it")
+                await self._follow(act)
+
+    async def undo(self, act: ActProgress) -> None:
+        """Takes back what can be of an act; it needs no question, since time may be short and nothing is lost by it."""
+        if (undo := await self.app.call(self.desk.api.undo_act(act.id))) is None:
+            return
+        act = await self.app.call(self.desk.api.act_progress(act.id), quiet=True) or act
+        self.app.flash(phrases.undoing(undo, act), "" if undo.count == act.done else "warn")
+        await self._follow(undo)
+
     async def _follow(self, act: ActProgress) -> None:
         """Shows how far it is until it ends. It belongs to the server: it goes on whatever becomes of this terminal."""
-        self.desk.view.unmark()
         act = await self._until_not(act, ("stored", "running"), lambda act: act.tried)
         all_done = act.state == "done" and act.done + act.results.get("held", 0) == act.count
         self.app.flash(phrases.finished(act), "" if all_done else "warn")
@@ -282,11 +299,11 @@ class Acting:
         self, act: ActProgress, states: tuple[str, ...], far: Callable[[ActProgress], int]
     ) -> ActProgress:
         """The act when it is in none of these states any more; until then it is shown as what is running."""
-        began, self.running, self.rate = time.monotonic(), act, 0.0
+        began, at, self.running, self.rate = time.monotonic(), far(act), act, 0.0
         try:
             while act.state in states:
                 self.running = act
-                self.rate = far(act) / max(0.1, time.monotonic() - began)
+                self.rate = (far(act) - at) / max(0.1, time.monotonic() - began)
                 self.desk.changed()
                 await asyncio.sleep(_POLL)
                 act = await self.app.call(self.desk.api.act_progress(act.id), quiet=True) or act

@@ -57,6 +57,20 @@ class ActsScreen(Page):
             (", ".join(phrases.not_done(act)), style),
         ]
 
+    @property
+    def chosen(self) -> ActProgress | None:
+        return next((act for act in self.found if act.id == self.table.key), None)
+
+    def do_act_show(self) -> None:
+        from .act import ActScreen
+
+        if (act := self.chosen) is not None:
+            self.app.push_screen(ActScreen(act))
+
+    def do_act_undo(self) -> None:
+        if (act := self.chosen) is not None and (acting := self.app.queue.acting) is not None:
+            self.app.work(acting.undo(act))
+
     def do_act_stop(self) -> None:
         if (act := self.table.key) is not None:
             self.app.work(self._stop(act))

@@ -48,6 +48,7 @@ _NOT_DONE = {
     "lost": "claim lost",
     "held": "still held",
 }
+SAMPLE = 3  # mails of many that are named before they are confirmed
 _SHORT = {"done": "done", "changed": "changed", "claimed": "held", "refused": "refused"}  # while it runs
 
 
@@ -154,8 +155,23 @@ def confirm(verb: str, act: ActProgress, of: str, how: Manner) -> str:
         return f"{number(meant(act))} of {plural(act.count, 'mail')}, {of}, would pass now. {asked}"
     verbs = {"release": "Release", "delete": "Delete", "restore": "Restore", "recall": "Recall", "settle": "Settle"}
     what = verbs.get(verb) or {"takeover": "Take over", "extend": "Extend"}.get(verb, verb.capitalize())
-    to = f" to {', '.join(how.to)}" if how.to else ""
-    return f"{what} {plural(act.count, 'mail')}, {of}{to}{manner(verb, how)}. Type {act.count} to confirm."
+    to = f" to {', '.join(how.to)}" if how.to else reach(act)
+    asked = f"{what} {plural(act.count, 'mail')}{to}, {of}{manner(verb, how)}. Type {act.count} to confirm."
+    return "\n\n".join([asked, *(["\n".join(act.sample[:SAMPLE])] if act.count > 1 else [])])
+
+
+def reach(act: ActProgress) -> str:
+    """` to 9,120 recipients; 12 mails go outside your domains: gmail.com 8, x.example 4`."""
+    to = act.reach
+    if not to.recipients:
+        return ""
+    text = f" to {number(to.recipients)}{'+' if to.more else ''} {'recipient' if to.recipients == 1 else 'recipients'}"
+    if to.outside:
+        named = ", ".join(f"{domain} {number(n)}" for domain, n in list(to.domains.items())[:3])
+        more = " ..." if len(to.domains) > 3 else ""
+        go = "mail goes" if to.outside == 1 else "mails go"
+        text += f"; {number(to.outside)} {go} outside your domains" + (f": {named}{more}" if named else "")
+    return text
 
 
 def meant(act: ActProgress) -> int:
@@ -184,6 +200,13 @@ def progress(act: ActProgress, rate: float, width: int) -> str:
         filled = round(share * room)
         bar = f"  [{'=' * filled}{' ' * (room - filled)}]"
     return head + bar + "".join(parts)
+
+
+def undoing(undo: ActProgress, act: ActProgress) -> str:
+    """`recalling 5,000 of 14,000 mails; 9,000 can't be taken back any more`. What undoes an act, and the act."""
+    text = f"{_DOING[undo.verb].lower()} {number(undo.count)} of {plural(act.done, 'mail')}"
+    gone = act.done - undo.count
+    return f"{text}; {number(gone)} can't be taken back any more" if gone > 0 else text
 
 
 def finished(act: ActProgress) -> str:

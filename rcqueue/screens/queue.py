@@ -110,6 +110,7 @@ class QueueScreen(Screen[None]):
         desk.rights_changed = self._rights_changed
         desk.refused = lambda why: self.app.flash(why, "bad")
         desk.start()
+        self.work(self.acting.resume())
         if self.app.start.filter:
             self._search(self.app.start.filter)
         self.paint()

@@ -15,7 +15,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from rcqueue.model.access import ROOT
+from rcqueue.model.access import ROLES, ROOT
 
 from .config_values import (
     DAY,
@@ -223,6 +223,12 @@ class Customer(_Table):
     claim_locks_body: bool = False
 
 
+def _role(name: str) -> str:
+    if name not in ROLES:
+        raise ValueError(f"there is no role {name!r}; one of {', '.join(ROLES)} was expected")
+    return name
+
+
 class ScannerAt(_Table):
     """A scanner: where it is, and how much of it a mail may take."""
 
@@ -289,6 +295,8 @@ class Config(BaseSettings):
     database: DatabaseAt = DatabaseAt()
     hold: HoldTerms = HoldTerms()
     customer: tuple[Customer, ...] = ()
+    #: By role: how many mails one person may release, or delete, at once. A role that is not named has no cap.
+    caps: dict[Annotated[str, AfterValidator(_role)], Annotated[int, Field(ge=1)]] = {}
     scanner: tuple[ScannerAt, ...] = ()
     policy: Path | None = None  #: a file of TOML; without one the scanners' own measures hold
     #: Names under which our own mail servers write Authentication-Results; none: whoever says that DMARC fails counts.

@@ -94,10 +94,16 @@ class Terminal:
 
 @asynccontextmanager
 async def terminal(
-    store: Store, *, size: tuple[int, int] = (80, 24), role: str = "admin", signed_in: bool = True, **start: Any
+    store: Store,
+    *,
+    size: tuple[int, int] = (80, 24),
+    role: str = "admin",
+    network: FakeNetwork | None = None,
+    signed_in: bool = True,
+    **start: Any,
 ) -> AsyncIterator[Terminal]:
     """A terminal that has signed in as anna (`signed_in`: it is waited for) and has read the queue."""
-    network = FakeNetwork(store, role=role)
+    network = network or FakeNetwork(store, role=role)
     begin = Start(server="http://mail.example", user="anna", password="secret", **start)
     app = RcqueueApp(begin, network, clock=lambda: store.now)
     async with app.run_test(size=size) as pilot:

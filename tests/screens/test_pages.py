@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rcqueue.app import RcqueueApp, Start
+from rcqueue.model.act import ActRequest, Verb
 from rcqueue.model.actions import ACTIONS
 from rcqueue.model.health import Alert
 from rcqueue.model.ids import encode_mail
@@ -190,7 +191,7 @@ async def test_the_palette_has_nothing_of_textual_s_own() -> None:
 
 async def test_every_action_of_the_registry_does_something() -> None:
     """Each action of each screen has a method there, is an act on mail, or opens something."""
-    from rcqueue.screens import acts, audit, demo, health, help, message, page, people, queue
+    from rcqueue.screens import act, acts, audit, demo, health, help, message, page, people, queue
     from rcqueue.screens.acting import HOW
 
     screens: dict[str, type] = {
@@ -198,6 +199,7 @@ async def test_every_action_of_the_registry_does_something() -> None:
         "message": message.MessageScreen,
         "people": people.PeopleScreen,
         "acts": acts.ActsScreen,
+        "act": act.ActScreen,
         "audit": audit.AuditScreen,
         "health": health.HealthScreen,
         "help": help.HelpScreen,
@@ -315,6 +317,38 @@ async def test_acts_and_the_key_that_stops_one() -> None:
         await t.until(lambda: "^x stop" in t.shown[-1])
         await t.press("ctrl+x")
         await t.until(lambda: t.calls("stop_act"))
+
+
+async def test_an_act_shows_what_it_was_not_done_to_and_is_undone() -> None:
+    async with terminal(queue()) as t:
+        newest = sorted(t.store.messages, reverse=True)
+        t.store.change("mail.claim", "bob", t.store.messages[newest[0]], [0], claim="bob", fence=61)
+        await t.press("v", "v", "d")
+        await t.shows("Type 44 to confirm")
+        await t.press(*"44", "enter")
+        await t.until(lambda: "deleted" in t.flash)
+        await t.press("A")
+        await t.shows("43 of 44")
+        await t.press("enter")
+        await t.shows("bob holds it")
+        await t.press("u")
+        await t.until(lambda: t.calls("undo_act"))
+        await t.until(lambda: "43 mails restored" in t.flash)
+        await t.press("escape")
+        await t.shows("restore")
+
+
+async def test_an_act_that_was_left_running_is_shown_on_return() -> None:
+    store = queue()
+    network = FakeNetwork(store)
+    api = network.made
+    api.step = 1
+    stored = await api.store_act(ActRequest(verb=Verb.RELEASE, query="status:onhold"))
+    await api.confirm_act(stored.id, stored.count)
+    async with terminal(store, network=network) as t:
+        await t.until(lambda: t.app.queue.acting.running)
+        await t.shows("Releasing")
+        assert "your release of" in t.flash
 
 
 async def test_the_audit_log_ends_with_the_newest_entry() -> None:

@@ -174,7 +174,7 @@ class Machine(Workplace):
         if stored.state == "stored":
             who = self.session(person) if wrong == 1 else self.session_of(stored.session.person.name)
             count = len(stored.mails) + (wrong == 2)
-            self.do(many.ConfirmAct(id, who.id, count), lambda: self.world.confirm(who.id, id, count))
+            self.do(many.ConfirmAct(id, who.id, count, TERMS), lambda: self.world.confirm(who.id, id, count))
         elif wrong == 3 and steps == 0:
             who = self.session(person)
             self.do(many.StopAct(id, who.id), lambda: self.world.stop(who.id, id))

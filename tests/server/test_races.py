@@ -159,7 +159,7 @@ async def test_an_act_on_many_with_two_runners_tries_each_mail_once(queue: Queue
     held = [await queue.hold() for _ in range(60)]
     admin = await queue.session("admin")
     act = await queue.marshal.store_act(admin, ActRequest(verb=Verb.DELETE, query="status:onhold"))
-    await queue.marshal.do(many.ConfirmAct(act, admin.session, len(held)))
+    await queue.marshal.do(many.ConfirmAct(act, admin.session, len(held), queue.terms))
 
     async def runs() -> None:
         while await queue.marshal.do(many.StepAct(act, queue.terms)):
@@ -176,7 +176,7 @@ async def test_an_act_on_many_goes_on_after_a_restart(queue: Queue, monkeypatch:
     held = [await queue.hold() for _ in range(30)]
     admin = await queue.session("admin")
     act = await queue.marshal.store_act(admin, ActRequest(verb=Verb.DELETE, ids=[m.id for m in held]))
-    await queue.marshal.do(many.ConfirmAct(act, admin.session, len(held)))
+    await queue.marshal.do(many.ConfirmAct(act, admin.session, len(held), queue.terms))
     await queue.marshal.do(many.StepAct(act, queue.terms))
     await queue.reopen()
     await queue.marshal.resume_acts()

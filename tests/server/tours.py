@@ -177,6 +177,12 @@ class Guest:
         await self._ask("POST /acts/{id}/confirm", act, json={"expect": stored.get("count", 0)})
         await self._ask("POST /acts/{id}/stop", act)
         await self._ask("GET /acts/{id}/results", act)
+        await self._ask("POST /acts/{id}/undo", act)
+        stored = (await self._ask("POST /acts", json={"verb": "delete", "query": "status:any"})).json()
+        act = str(stored.get("id", "none"))  # much of it is not on hold: that is told, and what mail it is
+        await self._ask("POST /acts/{id}/confirm", act, json={"expect": stored.get("count", 0)})
+        await self._ask("POST /acts/{id}/undo", act)
+        await self._ask("GET /acts/{id}/results", act, params={"left": True})
 
     async def _asks_scanners(self) -> None:
         for route in ("POST /scan", "POST /policy/test"):
@@ -265,7 +271,7 @@ class Guest:
             **{f"mail.{verb}": {"id": one, **_as_keys(BODIES.get(verb, {}))} for verb in Verb},
             **{f"people.{what}": {"name": self.name, **more} for what, more in _PEOPLE.items()},
             "people.create": {"name": "eve", "password": PASSWORD, "role": "operator", "customer": "all"},
-            "act.stop": {"id": "none"},
+            **{f"act.{verb}": {"id": "none"} for verb in ("show", "stop", "undo")},
             "rules.push": {"name": "own.cf", "content": "score A 1\n", "reason": "because"},
             "rules.rollback": {"name": "own.cf", "reason": "because"},
             "notice.send": {"domain": "example.org", "now": True},
@@ -421,6 +427,7 @@ def _commands(ids: Sequence[str], folder: Path) -> list[tuple[str, ...]]:
     for verb in Verb:
         found += [(verb, four, *more.get(verb, ())), (verb, five, "--json", *more.get(verb, ()))]
     found.append(("extend", "--filter", f"id:{five}", "--expect", "1", "--until", "7d"))
+    found += [("delete", "--filter", f"id:{five} status:any", "--dry-run"), ("acts", "none", "--undo")]
     found += [
         ("acpi", '{"cmd": "mail.list", "status": "ONHOLD"}'),
         ("people", "list"),

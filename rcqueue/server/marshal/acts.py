@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import delete
+
 from rcqueue.model.access import Access, Right
 from rcqueue.model.act import ActBody, ActRequest, ActState, Manner, Result, Verb
 from rcqueue.server.store import tables as t
@@ -15,10 +17,12 @@ from rcqueue.server.store.writer import Decision
 
 from . import rescan
 from .asking import who_asks
+from .caps import beyond, cap_of
 from .doing import Doing, Terms
 from .mails import MessageChange
 from .refusal import Refusal
 from .rescan import Judged
+from .selecting import Selection
 from .verbs import act_on_message, check_body, denied, lacking, why_not
 
 CONFIRM_WITHIN = 600 * 1_000_000
@@ -43,20 +47,40 @@ class AddSelection:
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
         for message, n in self.mails:
             row = {"act": self.act, "message": message, "n": n}
-            rows.append(t.act_mail, row | dict.fromkeys(("result", "detail", "would")))
+            rows.append(t.act_mail, row | dict.fromkeys(("result", "detail", "would", "version")))
+        return Decision()
+
+
+@dataclass(frozen=True, slots=True)
+class DropSelection:
+    """A selection of which no act came."""
+
+    act: str
+
+    @property
+    def needs(self) -> Needs:
+        return Needs()
+
+    @property
+    def weight(self) -> int:
+        return 1000
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        rows.sweep(delete(t.act_mail).where(t.act_mail.c.act == self.act))
         return Decision()
 
 
 @dataclass(frozen=True, slots=True)
 class StoreAct:
-    """The act itself, once its selection is stored. Answers its id."""
+    """The act itself, once its selection is stored. Answers its id. What undoes another act runs at once: it takes back
+    what was confirmed."""
 
     id: str
     session: int
     request: ActRequest
-    as_of: int
-    count: int
-    sample: tuple[str, ...]
+    selection: Selection
+    terms: Terms
+    undoes: str | None = None
 
     @property
     def needs(self) -> Needs:
@@ -68,25 +92,36 @@ class StoreAct:
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
         who = who_asks(rows, self.session, now)
-        check_body(Verb(self.request.verb), body_of(self.request), now)
-        if self.request.to and self.count > MOST_TO_OTHERS:
-            raise Refusal("bad-request", f"to: {MOST_TO_OTHERS} mails at once at most go to others, not {self.count}")
+        verb, count = Verb(self.request.verb), self.selection.count
+        check_body(verb, body_of(self.request), now)
+        if self.request.to and count > MOST_TO_OTHERS:
+            raise Refusal("bad-request", f"to: {MOST_TO_OTHERS} mails at once at most go to others, not {count}")
+        cap = cap_of(who, verb, self.terms.caps) if verb is not Verb.RESCAN else None  # of that, what would pass counts
+        if cap is not None and count > cap:
+            return beyond(who, verb, cap, count)
+        if self.undoes is not None and not count:
+            raise Refusal("status", "nothing of it can be taken back any more")
+        state = ActState.WEIGHING if verb is Verb.RESCAN else ActState.STORED
+        seen = self.selection.as_of if self.request.as_of is None else self.request.as_of
         row: RowDict = {
             "id": self.id,
             "account": who.account,
             "session": self.session,
             "request": self.request.model_copy(update={"ids": None}).model_dump_json(exclude_none=True),
-            "as_of": self.as_of,
-            "count": self.count,
-            "sample": json.dumps(self.sample, ensure_ascii=False),
-            "state": (ActState.WEIGHING if self.request.verb == Verb.RESCAN else ActState.STORED).value,
+            "as_of": min(seen, self.selection.as_of),
+            "count": count,
+            "sample": json.dumps(self.selection.sample, ensure_ascii=False),
+            "state": (ActState.RUNNING if self.undoes else state).value,
             "created": now,
-            "finished": None,
-            "weighed": None,
-            "passing": None,
+            "reach": self.selection.reach.model_dump_json(),
+            "results": "{}",
+            "reached": 0,
+            "reached_n": -1,
+            "undoes": self.undoes,
+            **dict.fromkeys(("finished", "weighed", "passing")),
         }
         rows.put(t.act, (self.id,), row)
-        return Decision(self.id, [_entry("store", row, who)])
+        return Decision(self.id, [_entry("undo" if self.undoes else "store", row, who)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +149,7 @@ class _OnAct:
 @dataclass(frozen=True, slots=True)
 class ConfirmAct(_OnAct):
     expect: int
+    terms: Terms
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
         who, row = self.found(rows, now)
@@ -128,6 +164,9 @@ class ConfirmAct(_OnAct):
         count, what = (row["count"], "match") if row["weighed"] is None else (row["passing"], "would pass")
         if self.expect != count:
             raise Refusal("expect", f"{count} mails {what}, not {self.expect}; nothing done", count=count)
+        verb = Verb(ActRequest.model_validate_json(row["request"]).verb)
+        if (cap := cap_of(who, verb, self.terms.caps)) is not None and count > cap:
+            return beyond(who, verb, cap, count)
         rows.put(t.act, (self.id,), {"state": ActState.RUNNING.value})
         return Decision(None, [_entry("confirm", row, who)])
 
@@ -204,16 +243,21 @@ class StepAct:
                 draft.facts["act"] = self.id
             decision.entries += drafts
             self._note(rows, message, outcome)
+        message, n = max(read)
+        rows.put(t.act, (self.id,), {"reached": message, "reached_n": n})
         return decision
 
     def _note(self, rows: Rows, message: int, results: dict[int, tuple[Result, str]]) -> None:
+        act, mails = rows.get(t.act, self.id), rows.mails[message]
+        assert act is not None
+        counts: dict[str, int] = json.loads(act["results"])
         for n, (result, detail) in results.items():
-            done = result is Result.DONE
-            rows.put(
-                t.act_mail,
-                (self.id, message, n),
-                {"result": result.value, "detail": None if done else detail[:200]},
-            )
+            noted = {"result": result.value, "detail": detail[:200], "version": None}
+            if result is Result.DONE:
+                noted |= {"detail": None, "version": mails[n]["version"]}
+            rows.put(t.act_mail, (self.id, message, n), noted)
+            counts[result.value] = counts.get(result.value, 0) + 1
+        rows.put(t.act, (self.id,), {"results": json.dumps(counts)})
 
 
 def _let_go(weighed: Doing, outcome: dict[int, tuple[Result, str]], seq: int) -> list[Draft]:

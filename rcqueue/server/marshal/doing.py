@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ class Terms:
     recall: int = 10 * SECOND
     passed: int = 30 * 86400 * SECOND  # how long what is known of passed and rejected mail is kept
     postmaster: str = ""  # whom a release "to postmaster" goes to; "": postmaster at the recipient's domain
+    caps: Mapping[str, int] = field(default_factory=dict)  # mails that may be decided on at once, by role
 
 
 @dataclass(slots=True)

@@ -7,32 +7,35 @@ import json
 import logging
 import secrets
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from rcqueue.model.access import Access, Right
+from rcqueue.model.access import Access
 from rcqueue.model.act import ActAnswer, ActBody, ActRequest, Verb
-from rcqueue.model.ids import encode_mail, parse_id
+from rcqueue.model.ids import parse_id
 from rcqueue.model.query import Query, parse
 from rcqueue.server.scan.judge import Judge
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.clock import Clock
-from rcqueue.server.store.database import Database, head_seq
+from rcqueue.server.store.database import Database
 from rcqueue.server.store.pages import check_query, matching_mails
 from rcqueue.server.store.writer import Operation, Stopped, Writer
 
 from . import acts, outcomes, people
+from .caps import cap_of
 from .doing import Terms
 from .hold import Arrival, Hold
 from .once import Idempotency, Once, answered
 from .refusal import Refusal
+from .selecting import Mails, mails_of_targets, store_selection, strays
 from .show import OpenBody
-from .verbs import RULES, Act, Target
+from .undoing import asked, undo_of, undoable
+from .verbs import RULES, Act, Target, check_body
 from .weighing import Weighing
 
 log = logging.getLogger(__name__)
-SLICE = 2000  #: mails of a selection that one operation stores
 
 
 class Marshal:
@@ -41,9 +44,10 @@ class Marshal:
         self._running: dict[str, asyncio.Task[None]] = {}  # acts on many
         self._weighing: Weighing | None = None
 
-    async def do(self, operation: Operation) -> Any:
-        """Writes an operation; its answer, once it is durable. Raises what it refused with."""
-        return await asyncio.wrap_future(self.writer.submit(operation))
+    async def do(self, operation: Operation, *, patient: bool = False) -> Any:
+        """Writes an operation; its answer, once it is durable. Raises what it refused with. A `patient` one lets
+        others go first."""
+        return await asyncio.wrap_future(self.writer.submit(operation, patient=patient))
 
     async def do_once(
         self,
@@ -125,24 +129,51 @@ class Marshal:
         if once is not None and (said := await self.database.read(answered, once)) is not None:
             return str(json.loads(said))
         weighs = self.weighing.act if request.verb == Verb.RESCAN else None
-        targets = [target(i) for i in request.ids] if request.ids is not None else None
-        query = self.query(who, request.query) if request.query is not None else None
-        as_of, mails, sample = await self.database.read(
-            _select, who, RULES[request.verb].statuses, targets, query, self.clock.now()
-        )
-        act = secrets.token_hex(8)
-        for start in range(0, len(mails), SLICE):
-            await self.do(acts.AddSelection(act, tuple(mails[start : start + SLICE])))
-        seen = request.as_of if request.as_of is not None else as_of
-        store = acts.StoreAct(act, who.session, request, min(seen, as_of), len(mails), tuple(sample))
-        stored = str(await self.do_once(who, once, store))
+        verb, now = Verb(request.verb), self.clock.now()
+        check_body(verb, acts.body_of(request), now)
+        find: Mails
+        if request.query is not None:
+            query = self.query(who, request.query)
+            find = partial(matching_mails, access=who, query=query, now_us=now)
+        else:
+            targets = [target(i) for i in request.ids or ()]
+            find = partial(mails_of_targets, who=who, statuses=RULES[verb].statuses, targets=targets)
+        stored = await self._store(who, request, find, once)
         if weighs is not None:
             self._work(f"weigh-{stored}", weighs(stored))
         return stored
 
+    async def _store(
+        self, who: Access, request: ActRequest, find: Mails, once: Idempotency | None, undoes: str | None = None
+    ) -> str:
+        act, verb = secrets.token_hex(8), Verb(request.verb)
+        most = cap_of(who, verb, self.terms.caps) if verb is not Verb.RESCAN else None
+
+        def put(mails: tuple[tuple[int, int], ...]) -> None:  # in the reader's thread, which waits: none piles up
+            self.writer.submit(acts.AddSelection(act, mails), patient=True).result()
+
+        try:
+            selection = await self.database.read(store_selection, find, put, most)
+            store = acts.StoreAct(act, who.session, request, selection, self.terms, undoes)
+            return str(await self.do_once(who, once, store))
+        except Refusal:
+            await self.do(acts.DropSelection(act), patient=True)
+            raise
+
     async def confirm_act(self, who: Access, act: str, expect: int, *, once: Idempotency | None = None) -> None:
-        await self.do_once(who, once, acts.ConfirmAct(act, who.session, expect))
+        await self.do_once(who, once, acts.ConfirmAct(act, who.session, expect, self.terms))
         self.run_act(act)
+
+    async def undo_act(self, who: Access, act: str, *, once: Idempotency | None = None) -> str:
+        """Takes back what can be of an act, which stops: the id of the act that does so, and runs already."""
+        if once is not None and (said := await self.database.read(answered, once)) is not None:
+            return str(json.loads(said))
+        request = await self.database.read(asked, who, act)
+        undo = undo_of(act, request)
+        await self.do(acts.StopAct(act, who.session))
+        stored = await self._store(who, undo, partial(undoable, act=act, request=request), once, act)
+        self.run_act(stored)
+        return stored
 
     async def stop_act(self, who: Access, act: str, *, once: Idempotency | None = None) -> None:
         await self.do_once(who, once, acts.StopAct(act, who.session))
@@ -163,7 +194,7 @@ class Marshal:
         more = True
         while more:
             try:
-                more = await self.do(acts.StepAct(act, self.terms))
+                more = await self.do(acts.StepAct(act, self.terms), patient=True)
             except Stopped:
                 return
             except Exception:
@@ -171,6 +202,9 @@ class Marshal:
                 await asyncio.sleep(1)
 
     async def resume_acts(self) -> None:
+        """Goes on with what a stop of the server left, and forgets selections of which no act came."""
+        for act in await self.database.read(strays):
+            await self.do(acts.DropSelection(act), patient=True)
         unfinished = select(t.act.c.id, t.act.c.state).where(t.act.c.state.in_(("running", "weighing")))
         for act, state in await self.database.read(lambda c: c.execute(unfinished).all()):
             if state == "running":
@@ -215,29 +249,3 @@ def target(text: str) -> Target:
 def claimed_by(connection: Connection, session: int) -> list[int]:
     """The messages on which a session holds claims."""
     return list(connection.execute(select(t.claim.c.message).distinct().where(t.claim.c.session == session)).scalars())
-
-
-def _select(
-    connection: Connection,
-    who: Access,
-    statuses: frozenset[str],
-    targets: list[Target] | None,
-    query: Query | None,
-    now: int,
-) -> tuple[int, list[tuple[int, int]], list[str]]:
-    """(sequence it is true at, mails, sample) of an act's selection. Mails that may not be viewed are not in it."""
-    if query is not None:
-        mails = [(m, n) for m, n, _version in matching_mails(connection, who, query, now)]
-    else:
-        mails = []
-        visible: dict[int, bool] = {}
-        for message, n in dict.fromkeys(targets or ()):
-            if message not in visible:
-                customer = connection.execute(select(t.message.c.customer).where(t.message.c.id == message)).scalar()
-                visible[message] = customer is not None and Right.VIEW in who.rights_at(customer)
-            if visible[message]:
-                rows = select(t.mail.c.n).where(t.mail.c.message == message)
-                rows = rows.where(t.mail.c.n == n) if n is not None else rows.where(t.mail.c.status.in_(statuses))
-                mails += [(message, found) for found in connection.execute(rows.order_by(t.mail.c.n)).scalars()]
-        mails = list(dict.fromkeys(mails))
-    return head_seq(connection), mails, [encode_mail(m, n) for m, n in mails[:5]]

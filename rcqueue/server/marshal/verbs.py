@@ -24,6 +24,7 @@ from rcqueue.server.store.writer import Decision
 
 from . import claiming, keeping, releasing, rescan, senders
 from .asking import who_asks
+from .caps import beyond, cap_of
 from .doing import SECOND, Doing, Terms, lapsed, learn, not_done
 from .mails import MessageChange, claim_ended
 from .refusal import Refusal, no_right
@@ -176,6 +177,11 @@ class Act:
         lack: Right | DataClass | None = None
         if self.verb in _GRANTS:
             _renew(rows, self.session, now)
+        if (cap := cap_of(who, self.verb, self.terms.caps)) is not None:
+            there = [(m, n) for m, n in self.targets if rows.message(m) is not None]
+            count = sum(len(_numbers(rows, self, m, n, who, now)) for m, n in there)
+            if count > cap:
+                return beyond(who, self.verb, cap, count)
         for message, n in self.targets:
             row = rows.message(message)
             if row is None or Right.VIEW not in who.rights_at(row["customer"]):

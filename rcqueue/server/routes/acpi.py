@@ -308,6 +308,24 @@ async def _stop(asker: Viewer, arguments: dict[str, Any]) -> Any:
     return await acts.stop_act(asker, id, keyed=False)
 
 
+async def _show_act(asker: Viewer, arguments: dict[str, Any]) -> Any:
+    """How an act stands; with `results` what became of its mails, at most 5,000 of those after `after`."""
+    id, results = take(arguments, "id", str), take(arguments, "results", str, "")
+    after = take(arguments, "after", str, None)
+    nothing_else(arguments, "act.show")
+    if results not in ("", "all", "left"):
+        raise ValueError(f"results: {results!r}; all or left (of what was not done) was expected")
+    if not results:
+        return await asker.read(acts.progress, id)
+    return (await asker.read(acts.results_of, id, after, 5000, results == "left"))["results"]
+
+
+async def _undo(asker: Viewer, arguments: dict[str, Any]) -> Any:
+    id = take(arguments, "id", str)
+    nothing_else(arguments, "act.undo")
+    return await acts.undo_act(asker, id, keyed=False)
+
+
 async def _people(asker: Viewer, arguments: dict[str, Any]) -> Any:
     return await asker.read(people.people_of)
 
@@ -371,7 +389,9 @@ COMMANDS: dict[str, Command] = {
     "mail.show": _show,
     "mail.body": _body,
     "act.list": _acts,
+    "act.show": _show_act,
     "act.stop": _stop,
+    "act.undo": _undo,
     "people.list": _people,
     "people.create": _create,
     **{

@@ -6,9 +6,9 @@ import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, text
 
-from rcqueue.model.access import Access, Right
+from rcqueue.model.access import Access, DataClass, Right
 from rcqueue.model.act import ActRequest, ActState, Confirm, Verb
 from rcqueue.model.ids import encode_mail, parse_id
 from rcqueue.model.mail import from_us, rfc3339
@@ -37,8 +37,7 @@ _WAITING = (ActState.WEIGHING, ActState.STORED)
 def progress(connection: Connection, who: Access, act: str) -> dict[str, Any]:
     """How far an act is."""
     row = _own(connection, who, act)
-    groups = select(t.act_mail.c.result, func.count()).where(t.act_mail.c.act == act, t.act_mail.c.result.is_not(None))
-    results: dict[str, int] = dict(connection.execute(groups.group_by(t.act_mail.c.result)).all())
+    results: dict[str, int] = json.loads(row.results)
     would = select(t.act_mail.c.would, func.count()).where(t.act_mail.c.act == act, t.act_mail.c.would.is_not(None))
     answer = {
         "id": row.id,
@@ -50,6 +49,7 @@ def progress(connection: Connection, who: Access, act: str) -> dict[str, Any]:
         "tried": sum(results.values()),
         "results": results,
         "sample": _sample(connection, who, json.loads(row.sample)) if row.state in _WAITING else [],
+        "reach": _reach(who, json.loads(row.reach)),
         "who": row.name,
         "created": rfc3339(from_us(row.created)),
     }
@@ -57,16 +57,28 @@ def progress(connection: Connection, who: Access, act: str) -> dict[str, Any]:
         answer["would"] = dict(connection.execute(would.group_by(t.act_mail.c.would)).all())
     if row.finished is not None:
         answer["finished"] = rfc3339(from_us(row.finished))
+    if row.undoes is not None:
+        answer["undoes"] = row.undoes
     return answer
+
+
+def _reach(who: Access, reach: dict[str, Any]) -> dict[str, Any]:
+    """Whom it reaches: domains are named to those who see envelopes wherever they see mail."""
+    return reach if DataClass.ENVELOPE in who.classes_everywhere() else reach | {"domains": {}}
 
 
 def _sample(connection: Connection, who: Access, ids: list[str]) -> list[str]:
     """Some of the mails as a person may see them, to look at before confirming."""
-    found = rows_by_id(connection, who, list(dict.fromkeys(parse_id(i)[0] for i in ids)), EVERY, 0)
-    return [
-        "  ".join(filter(None, (row.get("fromEmail"), row.get("toEmail"), row.get("subject")))) or row["id"]
-        for row in rows_for(who, found)
-    ]
+    return list(_lines(connection, who, [parse_id(i)[0] for i in ids]).values())
+
+
+def _lines(connection: Connection, who: Access, messages: list[int]) -> dict[int, str]:
+    """Messages in a line each, as a person may see them."""
+    found = rows_by_id(connection, who, list(dict.fromkeys(messages)), EVERY, 0)
+    return {
+        data.id: "  ".join(filter(None, (row.get("fromEmail"), row.get("toEmail"), row.get("subject")))) or row["id"]
+        for data, row in zip(found, rows_for(who, found), strict=True)
+    }
 
 
 @router.post("/acts")
@@ -94,15 +106,20 @@ async def one(asker: Asker, id: str) -> dict[str, Any]:
 
 @router.get("/acts/{id}/results")
 async def results(
-    asker: Asker, id: str, after: str | None = None, limit: Annotated[int, Query(ge=1, le=5000)] = 500
+    asker: Asker,
+    id: str,
+    after: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=5000)] = 500,
+    left: bool = False,
 ) -> dict[str, Any]:
-    return await asker.read(results_of, id, after, limit)
+    """What became of each mail that was tried; with `left` only of those that it was not done to, each with a line
+    that says which mail it is."""
+    return await asker.read(results_of, id, after, limit, left)
 
 
 def results_of(
-    connection: Connection, who: Access, act: str, after: str | None = None, limit: int = 500
+    connection: Connection, who: Access, act: str, after: str | None = None, limit: int = 500, left: bool = False
 ) -> dict[str, Any]:
-    """What became of each mail that an act has tried."""
     _own(connection, who, act)
     query = (
         select(t.act_mail, t.mail.c.status, t.mail.c.version)
@@ -111,6 +128,8 @@ def results_of(
         .order_by(t.act_mail.c.message, t.act_mail.c.n)
         .limit(limit)
     )
+    if left:
+        query = query.where(text("act_mail.result IS NOT NULL AND act_mail.result <> 'done'"))  # as its index has it
     if after is not None:
         try:
             message, n = parse_id(after)
@@ -130,6 +149,9 @@ def results_of(
         }
         for row in found
     ]
+    if left:
+        lines = _lines(connection, who, [row.message for row in found])
+        shown = [one | {"mail": lines.get(row.message, "")} for one, row in zip(shown, found, strict=True)]
     return {"results": shown, "next": shown[-1]["id"] if len(shown) == limit else None}
 
 
@@ -143,6 +165,18 @@ async def confirm(asker: Asker, id: str, body: Confirm) -> dict[str, Any]:
 @router.post("/acts/{id}/stop")
 async def stop(asker: Asker, id: str) -> dict[str, Any]:
     return await stop_act(asker, id)
+
+
+@router.post("/acts/{id}/undo")
+async def undo(asker: Asker, id: str) -> dict[str, Any]:
+    """Takes back what can be: the act that does so, which runs already."""
+    return await undo_act(asker, id)
+
+
+async def undo_act(asker: Viewer, id: str, *, keyed: bool = True) -> dict[str, Any]:
+    who = await asker.who()
+    act = await asker.parts.marshal.undo_act(who, id, once=asker.once(who, required=keyed))
+    return await asker.read(progress, act)
 
 
 async def stop_act(asker: Viewer, id: str, *, keyed: bool = True) -> dict[str, Any]:

@@ -43,6 +43,7 @@ __all__ = [
     "session_mark",
 ]
 
+_REF = (t.mail.c.message, t.mail.c.n, t.mail.c.version, t.mail.c.rcpt)
 MAX_PAGE = 500
 CAP = 10_000  #: counts of what matches stop here
 BATCH = 500  #: messages at a time
@@ -63,6 +64,7 @@ class MailRef(NamedTuple):
     message: int
     n: int
     version: int
+    rcpt: str
 
 
 @dataclass(slots=True)
@@ -218,7 +220,7 @@ def rows_by_id(
 def matching_mails(connection: Connection, access: Access | None, query: Query, now_us: int) -> Iterator[MailRef]:
     """Every mail that matches and may be viewed, oldest message first."""
     f = _filter(access, query, now_us)
-    mails = select(t.mail.c.message, t.mail.c.n, t.mail.c.version).where(t.mail.c.message.in_(SOME), *f.on_mail)
+    mails = select(*_REF).where(t.mail.c.message.in_(SOME), *f.on_mail)
     mails = mails.order_by(t.mail.c.message, t.mail.c.n)
     for found in everything(connection, f, BATCH):
         if found.places:
@@ -230,7 +232,7 @@ def mails_of(connection: Connection, message: int, query: Query, now_us: int) ->
     """The mails of one message that match."""
     f = _filter(None, query, now_us)
     mails = (
-        select(t.mail.c.message, t.mail.c.n, t.mail.c.version)
+        select(*_REF)
         .join(t.message, t.message.c.id == t.mail.c.message)
         .where(t.mail.c.message == message, *f.on_message(frozenset({Proved.MAILS})), *f.on_mail)
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, CursorResult, Table, bindparam, delete, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rcqueue.model.access import Access, Grant
@@ -192,8 +192,10 @@ class Rows:
         acts = set().union(*(n.acts | n.steps for n in needs))
         self._read(connection, t.act.c.id, acts)
         for act in set().union(*(n.steps for n in needs)):
-            waiting = select(t.act_mail).where(t.act_mail.c.act == act, t.act_mail.c.result.is_(None))
-            waiting = waiting.order_by(t.act_mail.c.message, t.act_mail.c.n)
+            waiting, at = _waiting(act), self.get(t.act, act)
+            if at is not None and at["reached_n"] >= 0:
+                beyond = tuple_(t.act_mail.c.message, t.act_mail.c.n) > (at["reached"], at["reached_n"])
+                waiting = waiting.where(beyond)
             self._take(t.act_mail, connection.execute(waiting.limit(STEP)))
             self._load_judged(connection, act, waiting)
         messages = set().union(*(n.messages for n in needs)) | {key[1] for key in self.tables["act_mail"]}
@@ -299,6 +301,12 @@ def _with(column: Any, *where: Any) -> Any:
 def _one(table: Table) -> Any:
     """By its key, a row a statement: SQLite looks no index up for pairs in a list (a, b) IN ((1, 2), ...)."""
     return select(table).where(*_by_key(table))
+
+
+def _waiting(act: str) -> Any:
+    """What an act has not tried yet."""
+    waiting = select(t.act_mail).where(t.act_mail.c.act == act, t.act_mail.c.result.is_(None))
+    return waiting.order_by(t.act_mail.c.message, t.act_mail.c.n)
 
 
 _CUSTOMERS, _DOMAINS = select(t.customer), select(t.customer_domain)

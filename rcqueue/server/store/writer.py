@@ -1,7 +1,9 @@
 """The one writer: gathers what waits, decides it in order, numbers it, commits it once, then answers.
 
 While a batch is being made durable the next one gathers by itself, so one fsync serves many and nobody waits for a
-window. An answer is given only after the commit that holds it has returned.
+window. An answer is given only after the commit that holds it has returned. Work that is long and made of many small
+operations is `patient`: one of them at a time has a batch of its own, in turn with the batches of all others, so that
+nobody waits longer than for one.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import queue
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -61,6 +64,7 @@ class Stopped(Exception):
 class _Waiting:
     operation: Operation
     future: Future[Any]
+    patient: bool = False
     since: float = field(default_factory=time.monotonic)
 
 
@@ -71,6 +75,7 @@ class Writer:
     def __init__(self, database: Database, clock: Clock, on_commit: OnCommit = lambda _seq, _kinds: None) -> None:
         self._database, self._clock, self.on_commit = database, clock, on_commit
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._patient: deque[_Waiting] = deque()
         self._accepting = threading.Lock()
         self._open = True
         self.lag = 0.0  #: seconds that the first of the last batch waited until it was durable
@@ -88,16 +93,16 @@ class Writer:
     def waiting(self) -> int:
         return self._queue.qsize()
 
-    def submit(self, operation: Operation) -> Future[Any]:
+    def submit(self, operation: Operation, *, patient: bool = False) -> Future[Any]:
         future: Future[Any] = Future()
         with self._accepting:
             if not self._open:
                 raise Stopped("the server is shutting down; nothing was done")
-            self._queue.put(_Waiting(operation, future))
+            self._queue.put(_Waiting(operation, future, patient))
         return future
 
     def close(self) -> None:
-        """Writes what waits, then ends."""
+        """Writes what waits, then ends (of what is patient, not all)."""
         with self._accepting:
             if self._open:
                 self._open = False
@@ -111,24 +116,34 @@ class Writer:
                 batch, more = self._gather()
                 if batch:
                     self._write(batch)
+                if self._patient:
+                    self._write([self._patient.popleft()])
         finally:
             self._open = False
             while not self._queue.empty():
                 waiting = self._queue.get()
                 if waiting is not None and waiting.future.set_running_or_notify_cancel():
-                    waiting.future.set_exception(Stopped("the writer has ended"))
+                    self._patient.append(waiting)
+            for waiting in self._patient:
+                waiting.future.set_exception(Stopped("the writer has ended"))
 
     def _gather(self) -> tuple[list[_Waiting], bool]:
+        """What waits, up to a batch's size, with the patient set aside; blocks only when there is nothing to do."""
         batch: list[_Waiting] = []
         weight = 0
-        while (waiting := self._queue.get()) is not None:
+        while not (self._patient and self._queue.empty()):
+            if (waiting := self._queue.get()) is None:
+                return batch, False
             # Whoever asked may have gone away meanwhile; from here on it is done, and cannot be cancelled.
             if waiting.future.set_running_or_notify_cancel():
-                batch.append(waiting)
-                weight += waiting.operation.weight
+                if waiting.patient:
+                    self._patient.append(waiting)
+                else:
+                    batch.append(waiting)
+                    weight += waiting.operation.weight
             if batch and (len(batch) >= MAX_BATCH or weight >= MAX_BYTES or self._queue.empty()):
-                return batch, True
-        return batch, False
+                break
+        return batch, True
 
     def _write(self, batch: list[_Waiting]) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Integer, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import Column, Index, Integer, PrimaryKeyConstraint, Table, Text, text
 
 from .base import Big, metadata
 
@@ -21,8 +21,15 @@ act = Table(
     Column("finished", Big),
     Column("weighed", Big),  # rescan: when all of it was; confirmed within ten minutes from then
     Column("passing", Big),  # rescan: how many of it would pass
+    Column("reach", Text, nullable=False, default="{}"),  # model.act.Reach: whom it reaches
+    Column("results", Text, nullable=False, default="{}"),  # how many mails by result: JSON
+    Column("reached", Big, nullable=False, default=0),  # the last mail that was tried, in the order of act_mail
+    Column("reached_n", Integer, nullable=False, default=-1),
+    Column("undoes", Text),  # the act that this one takes back
     Index("act_state", "state"),
 )
+
+_LEFT = text("result IS NOT NULL AND result <> 'done'")
 
 act_mail = Table(
     "act_mail",
@@ -33,7 +40,10 @@ act_mail = Table(
     Column("result", Text),  # None: not tried yet
     Column("detail", Text),
     Column("would", Text),  # rescan: what the policy would do with it; None: not weighed yet
+    Column("version", Big),  # of the mail, when the act had done it
     PrimaryKeyConstraint("act", "message", "n"),
+    # What was not done is few, and is looked for among all that was.
+    Index("act_mail_left", "act", "message", "n", sqlite_where=_LEFT, postgresql_where=_LEFT),
     sqlite_with_rowid=False,
 )
 

@@ -33,6 +33,11 @@ def upgrade() -> None:
         sa.Column("finished", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("weighed", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("passing", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("reach", sa.Text(), nullable=False),
+        sa.Column("results", sa.Text(), nullable=False),
+        sa.Column("reached", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("reached_n", sa.Integer(), nullable=False),
+        sa.Column("undoes", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("act_state", "act", ["state"], unique=False)
@@ -51,8 +56,17 @@ def upgrade() -> None:
         sa.Column("result", sa.Text(), nullable=True),
         sa.Column("detail", sa.Text(), nullable=True),
         sa.Column("would", sa.Text(), nullable=True),
+        sa.Column("version", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.PrimaryKeyConstraint("act", "message", "n"),
         sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "act_mail_left",
+        "act_mail",
+        ["act", "message", "n"],
+        unique=False,
+        sqlite_where=sa.text("result IS NOT NULL AND result <> 'done'"),
+        postgresql_where=sa.text("result IS NOT NULL AND result <> 'done'"),
     )
     op.create_table(
         "alert",

@@ -1,0 +1,118 @@
+"""The selection of an act on many: read on one snapshot and stored slice by slice, so that no number of mails is too
+many. On the way it is gathered whom it reaches, for whoever is to confirm it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from sqlalchemy import Connection, func, select
+
+from rcqueue.model.access import Access, Right
+from rcqueue.model.act import Reach
+from rcqueue.model.fields import domain_of
+from rcqueue.model.ids import encode_mail
+from rcqueue.server.config_values import longest_match
+from rcqueue.server.store import tables as t
+from rcqueue.server.store.database import head_seq
+from rcqueue.server.store.pages import MailRef
+
+SLICE = 250  #: mails that one operation stores: colleagues' acts go in between
+SAMPLE = 5
+MOST_KNOWN = 10_000  #: recipients, and domains, that are told from each other; beyond that their number is "at least"
+MOST_NAMED = 20  #: domains outside that are named
+
+Mails = Callable[[Connection], Iterable[MailRef]]  #: finds those of a selection, ordered by message and n
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What was stored, as it was at the sequence `as_of`."""
+
+    as_of: int
+    count: int
+    sample: tuple[str, ...]
+    reach: Reach
+
+
+@dataclass(slots=True)
+class _Reached:
+    """Whom mails reach, gathered one after the other in a bounded space."""
+
+    recipients: set[str] = field(default_factory=set)
+    domains: Counter[str] = field(default_factory=Counter)
+    more: bool = False
+
+    def add(self, rcpt: str) -> None:
+        folded = rcpt.lower()
+        if len(self.recipients) < MOST_KNOWN:
+            self.recipients.add(folded)
+        elif folded not in self.recipients:
+            self.more = True
+        domain = domain_of(folded)
+        if domain in self.domains or len(self.domains) < MOST_KNOWN:
+            self.domains[domain] += 1
+
+    def told(self, ours: dict[str, str]) -> Reach:
+        """`ours` are the domains of customers; without any nothing can be called outside."""
+        reach = Reach(recipients=len(self.recipients), more=self.more)
+        if ours:
+            outside = {d: n for d, n in self.domains.most_common() if longest_match(ours, f"x@{d}") is None}
+            reach.outside = sum(outside.values())
+            reach.domains = dict(list(outside.items())[:MOST_NAMED])
+        return reach
+
+
+def store_selection(
+    connection: Connection, find: Mails, put: Callable[[tuple[tuple[int, int], ...]], None], most: int | None
+) -> Selection:
+    """Stores the mails that `find` finds by `put`, a slice at a time, in the thread of a reader. Stops at the first
+    mail beyond `most`: the act will be refused."""
+    domain = t.customer_domain.c
+    ours = {row.domain: row.customer for row in connection.execute(select(domain.domain, domain.customer))}
+    as_of = head_seq(connection)
+    count, reached = 0, _Reached()
+    sample: list[str] = []
+    mails = iter(find(connection))
+    while refs := list(islice(mails, SLICE)):
+        if most is not None and count + len(refs) > most:
+            count = most + 1
+            break
+        put(tuple((ref.message, ref.n) for ref in refs))
+        for ref in refs:
+            reached.add(ref.rcpt)
+        sample += [encode_mail(ref.message, ref.n) for ref in refs[: SAMPLE - len(sample)]]
+        count += len(refs)
+    return Selection(as_of, count, tuple(sample), reached.told(ours))
+
+
+def mails_of_targets(
+    connection: Connection, who: Access, statuses: frozenset[str], targets: Sequence[tuple[int, int | None]]
+) -> Iterator[MailRef]:
+    """The mails that ids mean: a mail's that mail, a message's those of its mails in these statuses. What may not be
+    viewed is left out."""
+    wanted: dict[int, set[int | None]] = {}
+    for message, n in targets:
+        wanted.setdefault(message, set()).add(n)
+    mail, message_row = t.mail.c, t.message.c
+    for message, numbers in sorted(wanted.items()):
+        customer = connection.execute(select(message_row.customer).where(message_row.id == message)).scalar()
+        if customer is None or Right.VIEW not in who.rights_at(customer):
+            continue
+        found = select(mail.message, mail.n, mail.version, mail.rcpt, mail.status).where(mail.message == message)
+        for row in connection.execute(found.order_by(mail.n)):
+            if row.n in numbers or (None in numbers and row.status in statuses):
+                yield MailRef(row.message, row.n, row.version, row.rcpt)
+
+
+def strays(connection: Connection) -> list[str]:
+    """Selections without an act: the server was stopped, or whoever asked went away, before it was there."""
+    mail, found = t.act_mail.c, []
+    act: str | None = ""
+    # By leaps along the index: there are many rows, and few acts.
+    while (act := connection.execute(select(func.min(mail.act)).where(mail.act > act)).scalar()) is not None:
+        if connection.execute(select(t.act.c.id).where(t.act.c.id == act)).first() is None:
+            found.append(act)
+    return found

@@ -1,0 +1,199 @@
+"""Acts on many: whom they reach is said before, a cap stops them at every door, and what can be is taken back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+
+from rcqueue.client.api import Api
+from rcqueue.client.http import ApiProblem
+from rcqueue.model.access import ROOT, Access, Grant
+from rcqueue.model.act import ActBody, ActProgress, ActRequest, Verb
+from rcqueue.server.marshal import Refusal, Terms, acts, caps
+from rcqueue.server.store import tables as t
+
+from .harness import Queue
+from .live import Live, mail
+
+CUSTOMERS = ({"path": "acme", "domains": ["example.org"]},)
+
+
+async def ended(api: Api, act: ActProgress) -> ActProgress:
+    while (act := await api.act_progress(act.id)).state == "running":
+        await asyncio.sleep(0.01)
+    return act
+
+
+async def done(api: Api, verb: Verb, query: str = "status:onhold") -> ActProgress:
+    act = await api.store_act(ActRequest(verb=verb, query=query))
+    return await ended(api, await api.confirm_act(act.id, act.count))
+
+
+async def test_whom_it_reaches_is_said_before(tmp_path: Path):
+    async with Live(tmp_path, customers=CUSTOMERS) as live:
+        to = ("a@example.org", "A@sub.example.org", "b@gmail.example", "c@gmail.example", "d@other.example")
+        await live.send(mail(), "ada@sender.example", *to)
+        await live.send(mail(), "ada@sender.example", "a@example.org", "b@GMAIL.example")
+        act = await live.api("ben").store_act(ActRequest(verb=Verb.RELEASE, query="status:onhold"))
+        assert (act.count, act.reach.recipients, act.reach.outside) == (7, 5, 4)
+        assert act.reach.domains == {"gmail.example": 3, "other.example": 1}
+    async with Live(tmp_path / "root") as live:  # nobody's domains are known: none is outside
+        await live.send(mail())
+        act = await live.api("ben").store_act(ActRequest(verb=Verb.RELEASE, query="status:onhold"))
+        assert (act.reach.recipients, act.reach.outside) == (1, 0)
+
+
+async def test_undo_recalls_what_is_in_its_window_and_restores_what_was_deleted(tmp_path: Path):
+    async with Live(tmp_path, recall="1h") as live:
+        ben = live.api("ben")
+        for n in range(6):
+            await live.send(mail(f"Number {n}"))
+        released = await done(ben, Verb.RELEASE)
+        undone = await ended(ben, await ben.undo_act(released.id))
+        assert (undone.verb, undone.undoes, undone.done) == ("recall", released.id, 6)
+        deleted = await done(ben, Verb.DELETE)
+        # One was restored by anna, who deleted it again: that is her decision, and not what is undone.
+        row = (await ben.page("status:deleted")).rows[0]
+        anna = live.api("anna")
+        for verb in (Verb.RESTORE, Verb.DELETE):
+            await anna.act(row.id, verb, ActBody())
+        undone = await ended(ben, await ben.undo_act(deleted.id))
+        assert (undone.verb, undone.count, undone.done) == ("restore", 5, 5)
+        assert [row.id for row in (await ben.page("status:deleted")).rows] == [row.id]
+        with pytest.raises(ApiProblem) as refused:
+            await ben.undo_act(deleted.id)
+        assert refused.value.type == "status"
+        extended = await ben.store_act(ActRequest(verb=Verb.CLAIM, query="status:onhold"))
+        with pytest.raises(ApiProblem, match="can't be taken back"):
+            await ben.undo_act(extended.id)
+        with pytest.raises(ApiProblem) as refused:
+            await live.api("otis").undo_act(deleted.id)
+        assert refused.value.type == "not-found"
+        assert [e.kind for e in (await anna.audit(limit=1000)).entries].count("act.undo") == 2
+
+
+async def test_undo_stops_an_act_that_is_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("rcqueue.server.store.rows.STEP", 3)
+    async with Queue(tmp_path) as queue:
+        for _ in range(10):
+            await queue.hold()
+        ben = await queue.session("operator")
+        act = await queue.marshal.store_act(ben, ActRequest(verb=Verb.DELETE, query="status:onhold"))
+        await queue.marshal.do(acts.ConfirmAct(act, ben.session, 10, queue.terms))
+        await queue.marshal.do(acts.StepAct(act, queue.terms))
+        undo = await queue.marshal.undo_act(ben, act)
+        while await queue.marshal.do(acts.StepAct(undo, queue.terms)):
+            pass
+        assert {row["status"] for row in await queue.rows(t.mail)} == {"ONHOLD"}
+        states = {row["id"]: (row["state"], json.loads(row["results"])) for row in await queue.rows(t.act)}
+        assert states == {act: ("stopped", {"done": 3}), undo: ("done", {"done": 3})}
+
+
+async def test_a_release_to_others_is_undone_too(tmp_path: Path):
+    async with Queue(tmp_path, terms=Terms()) as queue:
+        held = await queue.hold(recipients=("a@example.org", "b@example.org"))
+        admin = await queue.session("admin")
+        request = ActRequest(verb=Verb.RELEASE, query="status:onhold", to=["eve@example.org"])
+        act = await queue.marshal.store_act(admin, request)
+        await queue.marshal.do(acts.ConfirmAct(act, admin.session, 2, queue.terms))
+        while await queue.marshal.do(acts.StepAct(act, queue.terms)):
+            pass
+        undo = await queue.marshal.undo_act(admin, act)
+        while await queue.marshal.do(acts.StepAct(undo, queue.terms)):
+            pass
+        assert [row["status"] for row in await queue.rows(t.mail, message=held.number)] == ["ONHOLD"] * 3
+
+
+# -- caps
+
+
+async def test_a_cap_stops_an_act_at_every_door_and_is_on_record(tmp_path: Path):
+    async with Live(tmp_path, caps={"operator": 2}) as live:
+        first, *_ = await live.send(
+            mail("Number 0"), "ada@sender.example", "a@example.org", "b@example.org", "c@x.example"
+        )
+        await live.send(mail("Number 1"))
+        ben, headers = live.api("ben"), {"Authorization": f"Bearer {live.tokens['ben']}"}
+        for refused in (
+            lambda: ben.store_act(ActRequest(verb=Verb.DELETE, query="subject:number")),
+            lambda: ben.store_act(ActRequest(verb=Verb.RELEASE, ids=[first])),
+            lambda: ben.act(first, Verb.RELEASE),
+        ):
+            with pytest.raises(ApiProblem, match="a second person is needed") as said:
+                await refused()
+            assert (said.value.type, said.value.status) == ("forbidden", 403)
+        async with httpx.AsyncClient(base_url=live.url, headers=headers) as http:
+            for asked in (
+                {"cmd": "mail.delete", "id": first},
+                {"subject": "number", "set": "DELETED", "confirmation": True, "expect": 4},
+            ):
+                answer = await http.post("/acpi", json=asked)
+                assert answer.status_code == 403 and answer.json()["cap"] == 2
+        assert (await ben.counts()).status["ONHOLD"] == 4
+        denied = [e for e in (await live.api("anna").audit(limit=1000)).entries if e.kind == "denied"]
+        assert [e.actor for e in denied] == ["ben"] * 5
+        assert not await live.server.marshal.database.read(lambda c: c.execute(t.act_mail.select()).all())
+        assert (await done(ben, Verb.RELEASE, "subject:1")).done == 1  # as many as may be
+        assert (await done(live.api("anna"), Verb.DELETE)).done == 3  # an admin has no cap
+
+
+async def test_the_cap_is_looked_at_again_when_an_act_is_confirmed(tmp_path: Path):
+    async with Queue(tmp_path) as queue:
+        for _ in range(3):
+            await queue.hold()
+        ben = await queue.session("operator")
+        act = await queue.marshal.store_act(ben, ActRequest(verb=Verb.DELETE, query="status:onhold"))
+        queue.marshal.terms = Terms(caps={"operator": 2})  # as after a restart
+        with pytest.raises(Refusal, match="a second person is needed"):
+            await queue.marshal.confirm_act(ben, act, 3)
+        assert (await queue.rows(t.act, id=act))[0]["state"] == "stored"
+        assert (await queue.entries("denied"))[-1]["facts"] == {"verb": "delete", "cap": 2, "count": 3}
+
+
+@pytest.mark.parametrize(
+    "grants, cap",
+    [
+        ([("operator", ROOT)], 1000),
+        ([("operator", ROOT), ("admin", ROOT)], None),
+        ([("operator", "acme"), ("admin", ROOT)], None),
+        ([("operator", ROOT), ("admin", "acme")], 1000),  # elsewhere it still holds
+        ([("operator", "acme"), ("blind", "acme/sales")], 1000),
+        ([("blind", "acme"), ("operator", "acme/sales")], 10),
+        ([("auditor", ROOT)], None),  # who may not release is refused for that
+    ],
+)
+def test_the_cap_of_several_roles(grants: list[tuple[str, str]], cap: int | None):
+    who = Access(1, "ben", 1, tuple(Grant(*grant) for grant in grants))
+    assert caps.cap_of(who, Verb.RELEASE, {"operator": 1000, "blind": 10}) == cap
+    assert caps.cap_of(who, Verb.EXTEND, {"operator": 1000, "blind": 10}) is None
+
+
+# -- selections
+
+
+async def test_what_is_confirmed_is_what_was_stored_whatever_arrives_meanwhile(tmp_path: Path):
+    async with Queue(tmp_path) as queue:
+        held = [await queue.hold() for _ in range(1200)]  # some slices
+        ben = await queue.session("operator")
+        act = await queue.marshal.store_act(ben, ActRequest(verb=Verb.DELETE, query="status:onhold"))
+        late = await queue.hold()
+        await queue.marshal.confirm_act(ben, act, len(held))
+        while (await queue.rows(t.act, id=act))[0]["state"] != "done":
+            await asyncio.sleep(0.01)
+        tried = {row["message"] for row in await queue.rows(t.act_mail, act=act)}
+        assert tried == {h.number for h in held}
+        assert await queue.status(late.id) == "ONHOLD"
+
+
+async def test_a_selection_of_which_no_act_came_is_forgotten(queue: Queue):
+    held = await queue.hold()
+    for act in ("one", "two"):
+        await queue.marshal.do(acts.AddSelection(act, ((held.number, 0),)))
+    ben = await queue.session("operator")
+    stored = await queue.marshal.store_act(ben, ActRequest(verb=Verb.DELETE, query="status:onhold"))
+    await queue.marshal.resume_acts()
+    assert {row["act"] for row in await queue.rows(t.act_mail)} == {stored}
