@@ -61,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
         importing,
         mail,
         notices,
+        outgoing,
         people,
         rules,
         scans,
@@ -81,7 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
     _terminal_options(parser)
     commands = Commands(parser, required=False)
     server.add_demo(commands)
-    for group in (sign_in, health, mail, watch, act):
+    for group in (sign_in, health, mail, watch, act, outgoing):
         group.add(commands)
     people.add(commands, server.add_first_admin)
     for group in (acpi, importing, notices, scans, senders, rules, server):

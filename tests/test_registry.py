@@ -94,7 +94,7 @@ def route_of(action: Action) -> str:
         case "allow" | "block" | "send" | "start":
             return f"POST {where}/{action.verb}"
         case "show":
-            return f"GET {where if action.object == 'health' else one}"
+            return f"GET {where if action.object in ('health', 'wall') else one}"
         case "body":
             return f"GET {one}/{Part.TEXT}"
         case "create" | "push":

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from pydantic import Field, TypeAdapter, ValidationError
 
 from rcqueue.model.act import ActAnswer, ActBody, ActProgress, ActRequest, Confirm, MailResult, Verb
-from rcqueue.model.health import Health
+from rcqueue.model.health import Health, Wall
 from rcqueue.model.journal import Entry, History, Timeline
 from rcqueue.model.mail import (
     Attachments,
@@ -33,6 +33,7 @@ from rcqueue.model.mail import (
     rfc3339,
 )
 from rcqueue.model.notice import NoticeDay, NoticesAsked
+from rcqueue.model.outgoing import HopWish, Outgoing
 from rcqueue.model.policy import PolicyShown, SenderBody, Senders, SettingBody
 from rcqueue.model.rules import RuleFile, RuleFiles
 from rcqueue.model.scan import PolicyTested, Scanned
@@ -243,6 +244,23 @@ class Api(Http):
         params: Params = {"since": since, "limit": limit, "account": account, "message": message}
         return _model(AuditPage, await self.get(V1 + "/audit", params))
 
+    async def history(
+        self, before: str | int | None = None, limit: int = 100, of: str | None = None, verb: str | None = None
+    ) -> AuditPage:
+        """What one did oneself, before entry `before`, the newest first; `of` another needs the right to audit."""
+        params: Params = {"before": before, "limit": limit, "of": of, "verb": verb}
+        return _model(AuditPage, await self.get(V1 + "/history", params))
+
+    # -- what is on its way out
+
+    async def outgoing(self, next_hop: str | None = None, limit: int = 200) -> Outgoing:
+        return _model(Outgoing, await self.get(V1 + "/outgoing", {"next_hop": next_hop, "limit": limit}))
+
+    async def set_hop(self, verb: str, hop: str, reason: str, rate: int | None = None) -> None:
+        """pause, resume, or limit to `rate` mails a minute (None: no limit) a next hop, HOST:PORT."""
+        body = HopWish(reason=reason, rate=rate)
+        await self.post(f"{V1}/outgoing/{quote(hop, safe='')}/{quote(verb)}", _data(body))
+
     # -- notices to recipients
 
     async def notices(self, days: int = 31) -> list[NoticeDay]:
@@ -296,6 +314,9 @@ class Api(Http):
 
     async def health(self) -> Health:
         return _model(Health, await self.get(V1 + "/health"))
+
+    async def wall(self) -> Wall:
+        return _model(Wall, await self.get(V1 + "/wall"))
 
     async def rules(self) -> list[RuleFile]:
         """The pushes in force."""

@@ -37,6 +37,8 @@ class Out:
         self.stream = stream or sys.stdout
         self.as_json = as_json
         self.tty = self.stream.isatty()
+        #: Whether block glyphs can be shown; else there are digits.
+        self.blocks = (self.stream.encoding or "").lower().replace("-", "") == "utf8"
 
     def line(self, text: str = "") -> None:
         self.stream.write(safe_text(text) + "\n")

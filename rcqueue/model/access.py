@@ -7,6 +7,7 @@ from enum import StrEnum
 
 
 class Right(StrEnum):
+    COUNT = "count"  # to see counts of mail, and whether the server is well; nothing of any mail
     VIEW = "view"
     HEADERS = "headers"
     CLAIM = "claim"
@@ -44,7 +45,8 @@ class Role:
     classes: frozenset[DataClass]
 
 
-_OPERATOR = frozenset({Right.VIEW, Right.HEADERS, Right.CLAIM, Right.RELEASE, Right.DELETE, Right.EXTEND, Right.NOTE})
+_VIEWER = frozenset({Right.COUNT, Right.VIEW, Right.HEADERS})
+_OPERATOR = _VIEWER | {Right.CLAIM, Right.RELEASE, Right.DELETE, Right.EXTEND, Right.NOTE}
 _BLIND = frozenset({DataClass.ENVELOPE, DataClass.HEADERS, DataClass.SUBJECT})
 
 ROLES: dict[str, Role] = {
@@ -53,7 +55,8 @@ ROLES: dict[str, Role] = {
         Role("operator", _OPERATOR, frozenset(DataClass)),
         Role("blind", _OPERATOR, _BLIND),
         Role("admin", frozenset(Right), frozenset(DataClass)),
-        Role("auditor", frozenset({Right.VIEW, Right.HEADERS, Right.AUDIT}), _BLIND),
+        Role("auditor", _VIEWER | {Right.AUDIT}, _BLIND),
+        Role("wall", frozenset({Right.COUNT}), frozenset()),
     )
 }
 
@@ -131,3 +134,7 @@ class Access:
             tuple(sorted(self.locks)),
             tuple(sorted(self.scope)),
         )
+
+    def only_counts(self) -> bool:
+        """Whether this account is for a display on a wall."""
+        return bool(self.grants) and all(ROLES[g.role].rights == {Right.COUNT} for g in self.grants)

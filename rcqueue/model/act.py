@@ -23,6 +23,7 @@ class Verb(StrEnum):
     EXTEND = "extend"
     NOTE = "note"
     SETTLE = "settle"
+    TRY = "try"
     RESCAN = "rescan"
 
 

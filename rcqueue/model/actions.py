@@ -126,6 +126,17 @@ ACTIONS: tuple[Action, ...] = (
         True,
     ),
     Action(
+        "mail.try",
+        "try it now: its next hop had put it off",
+        None,
+        _Q,
+        Right.RELEASE,
+        True,
+        ("RELEASING",),
+        None,
+        True,
+    ),
+    Action(
         "mail.rescan",
         "scan it again by the rules of now; many: a what-if",
         None,
@@ -269,6 +280,39 @@ ACTIONS: tuple[Action, ...] = (
         Right.VIEW,
         cli="status",
     ),
+    Action("wall.show", "counts alone, for a display on a wall", None, ("queue",), Right.COUNT, cli="wall"),
+    # -- what is on its way out
+    Action(
+        "outgoing.list", "outgoing: what is on its way, next hops", "ctrl+o", ("queue",), Right.VIEW, cli="outgoing"
+    ),
+    Action(
+        "outgoing.pause",
+        "pause the next hop, or let it run again",
+        "p",
+        ("outgoing",),
+        Right.ADMINISTER,
+        True,
+        footer="pause",
+        cli="outgoing",
+    ),
+    Action(
+        "outgoing.resume",
+        "let a paused next hop run again",
+        contexts=(),
+        right=Right.ADMINISTER,
+        dangerous=True,
+        cli="outgoing",
+    ),
+    Action(
+        "outgoing.limit",
+        "limit the next hop to so many mails a minute",
+        "l",
+        ("outgoing",),
+        Right.ADMINISTER,
+        True,
+        footer="limit",
+        cli="outgoing",
+    ),
     # -- notices to recipients
     Action("notice.list", "notices to recipients, by day", contexts=(), right=Right.ADMINISTER, cli="notices list"),
     Action(
@@ -285,6 +329,7 @@ ACTIONS: tuple[Action, ...] = (
         right=Right.ADMINISTER,
         cli="notices start",
     ),
+    Action("history.list", "history: what you did, the newest first", "h", ("queue",), Right.VIEW, cli="history"),
     Action("audit.list", "the audit log", None, ("queue",), Right.AUDIT, cli="audit list"),
     # -- the view
     Action("view.down", "next mail, next line", "j,down", _LISTS),

@@ -17,6 +17,14 @@ class Alert(Wire):
     text: str
 
 
+#: Alerts of what stops mail; the others are warnings.
+_GRAVE = ("scanner.", "next_hop.", "way.")
+
+
+def grave(alert: Alert) -> bool:
+    return alert.name.startswith(_GRAVE)
+
+
 class ScannerState(ScannerHealth):
     age: int | None = None  #: seconds since its signatures, or rules, were made
     old: bool = False  #: older than `[alerts] signatures`
@@ -31,6 +39,8 @@ class NextHopState(Wire):
     last: Time | None = None  #: when that was
     next: Time | None = None  #: when a mail that waits is due next
     waiting: int = 0  #: mails on their way to it
+    paused: Time | None = None  #: since when somebody lets nothing go to it
+    rate: int | None = None  #: mails a minute that go to it at most, where somebody said so
 
 
 class WayIn(Wire):
@@ -40,11 +50,21 @@ class WayIn(Wire):
     reason: str = ""  #: why it is not
 
 
+class Flow(Wire):
+    """Mails that came into the hold, and left it, where the asker may view or count them; the newest last."""
+
+    came: list[int] = []  #: in each of the last 60 minutes, the running one included
+    went: list[int] = []
+    came_day: list[int] = []  #: in each half hour of the last 24 hours
+    went_day: list[int] = []
+
+
 class Health(Wire):
     """The answer of `GET /api/v1/health`."""
 
     now: Time
     server: str  #: its version
+    node: str = ""  #: the host that it runs on
     started: Time
     lag: float = 0.0  #: seconds that the last thing to be written waited until it was durable
     waiting: int = 0  #: operations that wait for the writer
@@ -52,8 +72,21 @@ class Health(Wire):
     disk_free: int = 0  #: bytes
     status: dict[str, int] = {}  #: mails that the asker may view
     oldest: Time | None = None  #: when the oldest of those on hold came
+    flow: Flow = Flow()
     scanners: list[ScannerState] = []
     next_hops: list[NextHopState] = []
     ways_in: list[WayIn] = []
     rules: RuleFile | None = None  #: the last push or rollback
+    alerts: list[Alert] = []
+
+
+class Wall(Wire):
+    """The answer of `GET /api/v1/wall`: counts, and nothing of any mail."""
+
+    now: Time
+    status: dict[str, int] = {}
+    verdict: dict[str, int] = {}  #: of those on hold
+    customers: dict[str, int] = {}  #: on hold, of those that have any; the most first
+    oldest: Time | None = None
+    flow: Flow = Flow()
     alerts: list[Alert] = []

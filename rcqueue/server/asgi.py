@@ -48,6 +48,7 @@ from rcqueue.server.routes import (
     mails,
     meta,
     notices,
+    outgoing,
     people,
     policy,
     problem,
@@ -78,7 +79,8 @@ def build_app(parts: Parts) -> FastAPI:
     )
     app.state.parts = parts
     problem.install(app)
-    for module in (login, acts, mails, people, imports, rspamd, scans, senders, policy, rules, health, notices, feed):
+    judging = (rspamd, scans, senders, policy, rules)
+    for module in (login, acts, mails, people, imports, *judging, health, outgoing, notices, feed):
         app.include_router(module.router, prefix="/api/v1")
     for module in (acpi, meta, requests):
         app.include_router(module.router)
@@ -168,6 +170,7 @@ class Server:
             self.monitor,
             self.notices,
             config.customer_of,
+            config.next_hop.of,
             __version__,
         )
         await stack.enter_async_context(self._running(hub.run(), "hub"))

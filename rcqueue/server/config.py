@@ -273,6 +273,7 @@ class Alerts(_Table):
 
     signatures: Microseconds = 48 * 3600 * SECOND  #: older ones, and older rules, are
     down: Microseconds = 60 * SECOND  #: a scanner, next hop or way in that is down so long is
+    paused: Microseconds = 3600 * SECOND  #: a next hop that somebody paused so long ago is
     disk: int = Field(default=90, ge=1, le=100)  #: percent of data_dir's disk that may be used
 
 

@@ -7,26 +7,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, func, select
 
-from rcqueue.model.access import ROOT, Access, Right
-from rcqueue.model.health import Alert, Health, NextHopState, ScannerState, WayIn
+from rcqueue.model.health import Alert, Health, NextHopState, ScannerState, Wall, WayIn
 from rcqueue.model.mail import from_us, to_us
 from rcqueue.model.rules import Outcome, RuleFile
 from rcqueue.model.scan import ScannerHealth
 from rcqueue.server.config import SECOND, Alerts, Config, NextHop
 from rcqueue.server.marshal import Marshal
 from rcqueue.server.marshal.alerts import SetAlerts
-from rcqueue.server.marshal.refusal import no_right
+from rcqueue.server.marshal.figures import Mails
 from rcqueue.server.store import tables as t
-from rcqueue.server.store.pages import counts
-from rcqueue.server.store.query_sql import ZERO
 
 log = logging.getLogger(__name__)
 BEAT = 5.0  #: seconds between two looks
@@ -97,44 +95,50 @@ class Monitor:
         """All but the mails, which not everybody may view all of."""
         around, config, marshal = self._around, self._config, self._marshal
         disk, made = await asyncio.to_thread(_on_disk, config)
-        waiting, last = await marshal.database.read(lambda c: (_waiting(c, config.next_hop), around.last_rules(c)))
+        waiting, there, last = await marshal.database.read(
+            lambda c: (_waiting(c, config.next_hop), _set(c), around.last_rules(c))
+        )
         now = datetime.now(UTC)
-        hops = {hop.at: hop for hop in (*map(_unasked, _configured(config.next_hop)), *around.next_hops())}
         return Health(
             now=now,
             server=around.version,
+            node=socket.gethostname(),
             started=self._started,
             lag=marshal.writer.lag,
             waiting=marshal.writer.waiting,
             disk_used=round(disk.used / (disk.used + disk.free), 4) if disk.used + disk.free else 0.0,
             disk_free=disk.free,
             scanners=[_scanner(of, made.get(of.name), now, config.alerts) for of in around.scanners()],
-            next_hops=[_hop(hop, waiting.get(hop.at)) for hop in hops.values()],
+            next_hops=self._hops(waiting, there),
             ways_in=list(around.ways_in()),
             rules=last and last.model_copy(update={"said": []}),
-            alerts=sorted(self._standing.values(), key=lambda alert: alert.since),
+            alerts=self.alerts,
         )
 
-    async def shown(self, mails: tuple[dict[str, int], int | None]) -> Health:
-        """The same with the mails that somebody may view (`mails_of`)."""
-        status, oldest = mails
-        more = {"status": status, "oldest": None if oldest is None else from_us(oldest)}
-        return (await self.look()).model_copy(update=more)
+    async def shown(self, mails: Mails) -> Health:
+        """The same with the mails that somebody may view."""
+        return (await self.look()).model_copy(update=_of(mails))
 
+    def wall(self, mails: Mails, verdict: dict[str, int], customers: dict[str, int]) -> Wall:
+        """What a display on a wall shows, with the mails that somebody may count."""
+        known = {"now": datetime.now(UTC), "verdict": verdict, "customers": customers, "alerts": self.alerts}
+        return Wall(**known, **_of(mails))
 
-def mails_of(connection: Connection, who: Access) -> tuple[dict[str, int], int | None]:
-    """Mails by status, and when the oldest on hold came, of those that may be viewed. Raises Refusal."""
-    customers = who.customers(Right.VIEW)
-    if not customers:
-        raise no_right(Right.VIEW, "any customer")
-    status = counts(connection, who, now_us=0).status
-    if not status["ONHOLD"]:
-        return status, None
-    held = select(t.message.c.at).where(t.message.c.onhold > ZERO).order_by(t.message.c.id).limit(1)
-    if ROOT not in customers:
-        of = t.message.c.customer
-        held = held.where(or_(*(or_(of == c, of.startswith(f"{c}/", autoescape=True)) for c in customers)))
-    return status, connection.execute(held).scalar()
+    @property
+    def alerts(self) -> list[Alert]:
+        """Those that stand, the oldest first."""
+        return sorted(self._standing.values(), key=lambda alert: alert.since)
+
+    async def next_hops(self) -> list[NextHopState]:
+        """Those that are configured, and those that were asked since the start."""
+        config, database = self._config.next_hop, self._marshal.database
+        waiting, there = await database.read(lambda c: (_waiting(c, config), _set(c)))
+        return self._hops(waiting, there)
+
+    def _hops(self, waiting: Mapping[str, _Waiting], there: Mapping[str, Any]) -> list[NextHopState]:
+        asked = (*map(_unasked, _configured(self._config.next_hop)), *self._around.next_hops())
+        hops = {hop.at: hop for hop in asked}
+        return [_hop(hop, waiting.get(hop.at), there.get(hop.at)) for hop in hops.values()]
 
 
 # -- what is amiss
@@ -164,6 +168,8 @@ def _troubles(health: Health, terms: Alerts) -> Iterator[tuple[str, Trouble]]:
         if hop.up is False:
             why = f"refuses with {hop.code}" if hop.code else "can't be reached"
             yield f"next_hop.{hop.at}", Trouble(f"the next hop {hop.at} {why}")
+        if hop.paused is not None and to_us(health.now) - to_us(hop.paused) >= terms.paused:
+            yield f"paused.{hop.at}", Trouble(f"the next hop {hop.at} is paused", at_once=True)
     for way in health.ways_in:
         if not way.up:
             yield f"way.{way.name}", Trouble(f"nothing comes in by {way.name}: {way.reason}")
@@ -236,8 +242,20 @@ def _unasked(at: str) -> NextHopState:
     return NextHopState(at=at)
 
 
-def _hop(hop: NextHopState, waiting: _Waiting | None) -> NextHopState:
-    if waiting is None:
-        return hop
-    due = None if waiting.next is None else from_us(waiting.next)
-    return hop.model_copy(update={"waiting": waiting.mails, "next": due})
+def _set(connection: Connection) -> dict[str, Any]:
+    """What people set for next hops."""
+    return {row.at: row for row in connection.execute(select(t.next_hop))}
+
+
+def _hop(hop: NextHopState, waiting: _Waiting | None, there: Any) -> NextHopState:
+    more: dict[str, Any] = {}
+    if waiting is not None:
+        more = {"waiting": waiting.mails, "next": None if waiting.next is None else from_us(waiting.next)}
+    if there is not None:
+        more |= {"paused": None if there.paused is None else from_us(there.paused), "rate": there.rate}
+    return hop.model_copy(update=more)
+
+
+def _of(mails: Mails) -> dict[str, Any]:
+    status, oldest, flow = mails
+    return {"status": status, "oldest": None if oldest is None else from_us(oldest), "flow": flow}

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from .text import age, fit, number, plural
 
 if TYPE_CHECKING:
-    from rcqueue.model.health import Health, NextHopState, ScannerState, WayIn
+    from rcqueue.model.health import Alert, Flow, Health, NextHopState, ScannerState, Wall, WayIn
 
 
 class Said(NamedTuple):
@@ -21,9 +21,26 @@ class Said(NamedTuple):
     style: str = ""
 
 
-def lines(health: Health) -> list[Said]:
-    """Each thing in a line of its own."""
-    return [line for group in _groups(health) for line in _labelled(*group)]
+def lines(health: Health, *, blocks: bool = True) -> list[Said]:
+    """Each thing in a line of its own. `blocks`: the terminal has block glyphs; else there are digits."""
+    return [line for group in _groups(health, blocks) for line in _labelled(*group)]
+
+
+def wall_lines(wall: Wall, *, blocks: bool = True) -> list[Said]:
+    """The same of what a display on a wall shows."""
+    now = wall.now
+    held = f"{number(wall.status.get('ONHOLD', 0))} held"
+    oldest = "" if wall.oldest is None else f"the oldest {_ago(now, wall.oldest)}"
+    rest = [f"{number(n)} {status.lower()}" for status, n in wall.status.items() if n and status != "ONHOLD"]
+    mails = ["   ".join(filter(None, said)) for said in ([held, oldest], rest)]
+    groups: list[tuple[str, list[_Line]]] = [
+        ("mails", [("", said, "") for said in mails if said]),
+        ("verdict", [(name, number(n), "") for name, n in wall.verdict.items()]),
+        ("customer", [(name, number(n), "") for name, n in wall.customers.items()]),
+        *_flow(wall.flow, blocks),
+        ("alerts", _alerts(wall.alerts, now)),
+    ]
+    return [line for label, found in groups for line in _labelled(label, found)]
 
 
 _Line = tuple[str, str, str]  # what, text, style
@@ -35,17 +52,18 @@ def _labelled(label: str, found: Sequence[_Line]) -> Iterator[Said]:
         yield Said("" if n else label, fit(what, width) + "  " if width else "", text, style)
 
 
-def _groups(health: Health) -> Iterator[tuple[str, list[_Line]]]:
+def _groups(health: Health, blocks: bool) -> Iterator[tuple[str, list[_Line]]]:
     now = health.now
-    yield "alerts", [(_ago(now, alert.since), alert.text, "warn") for alert in health.alerts] or [("", "none", "")]
+    yield "alerts", _alerts(health.alerts, now)
     mails = {status: f"{number(n)} {words}" for status, words in _MAILS if (n := health.status.get(status))}
     if health.oldest is not None and "ONHOLD" in mails:
         mails["ONHOLD"] += f", the oldest {_ago(now, health.oldest)}"
     yield "mails", [("", "   ".join(mails.values()) or "none under way", "")]
-    up = f"rcqueue {health.server}, up {_ago(now, health.started)}"
+    yield from _flow(health.flow, blocks)
+    up = " ".join(filter(None, [health.node, f"rcqueue {health.server}, up {_ago(now, health.started)}"]))
     disk = f"disk {health.disk_used * 100:.0f} % used, {_big(health.disk_free)} free"
     lag = f"writer lag {health.lag * 1000:.0f} ms, {number(health.waiting)} waiting"
-    yield "server", [("", up, ""), ("", disk, ""), ("", lag, "")]
+    yield "node", [("", up, ""), ("", disk, ""), ("", lag, "")]
     yield "scanners", [_scanner(one, now) for one in health.scanners] or [("", "none", "dim")]
     yield "next hops", [_hop(one, now) for one in health.next_hops]
     yield "ways in", [_way(one) for one in health.ways_in]
@@ -68,7 +86,50 @@ def _scanner(one: ScannerState, now: datetime) -> _Line:
     return one.name, f"up{since}{made}{', too old' if one.old else ''}{version}", "warn" if one.old else ""
 
 
+def _alerts(alerts: Sequence[Alert], now: datetime) -> list[_Line]:
+    return [(_ago(now, alert.since), alert.text, "warn") for alert in alerts] or [("", "none", "")]
+
+
+def _flow(flow: Flow, blocks: bool) -> Iterator[tuple[str, list[_Line]]]:
+    """What came in and what went out of the hold, the newest at the right, each by the same measure."""
+    hour, day = max(_by(flow.came + flow.went, 2), default=0), max(_by(flow.came_day + flow.went_day, 2), default=0)
+    for label, minutes, halves in (("in", flow.came, flow.came_day), ("out", flow.went, flow.went_day)):
+        if minutes:
+            yield (
+                label,
+                [
+                    (spark(_by(minutes, 2), hour, blocks), f"{number(sum(minutes))} in the last hour", ""),
+                    (spark(_by(halves, 2), day, blocks), f"{number(sum(halves))} in the last day", ""),
+                ],
+            )
+
+
+def _by(numbers: Sequence[int], some: int) -> list[int]:
+    """Sums of so many at a time."""
+    return [sum(numbers[at : at + some]) for at in range(0, len(numbers), some)]
+
+
+def spark(numbers: Sequence[int], most: int, blocks: bool = True) -> str:
+    """A glyph for each number, as tall as it is beside `most`; only nothing at all is as low as nothing."""
+    glyphs = "▁▂▃▄▅▆▇█" if blocks else "0123456789"
+    top = len(glyphs) - 1
+    return "".join(glyphs[-(-n * top // most) if most else 0] for n in numbers)
+
+
+def hop_set(one: NextHopState, now: datetime) -> str:
+    """`paused 5m, at most 60/min`: what somebody set for a next hop."""
+    said = [f"paused {_ago(now, one.paused)}"] if one.paused is not None else []
+    return ", ".join(said + ([f"at most {number(one.rate)}/min"] if one.rate is not None else []))
+
+
 def _hop(one: NextHopState, now: datetime) -> _Line:
+    at, said, style = _answered(one, now)
+    if there := hop_set(one, now):
+        return at, f"{there}   {said}", style if style == "bad" else "warn"
+    return at, said, style
+
+
+def _answered(one: NextHopState, now: datetime) -> _Line:
     mails = f"   {plural(one.waiting, 'mail')} waiting" if one.waiting else ""
     if one.next is not None and one.next > now:
         mails += f", next try in {age((one.next - now).total_seconds())}"

@@ -25,6 +25,7 @@ MOVES: dict[str, set[tuple[str, str]]] = {
     "mail.settle": {("UNCERTAIN", "RELEASED"), ("UNCERTAIN", "RELEASING"), ("UNCERTAIN", "ONHOLD")},
     "mail.released": {("RELEASING", "RELEASED")},
     "mail.refused": {("RELEASING", "ONHOLD")},
+    "mail.try": {("RELEASING", "RELEASING")},
     "mail.retry": {("RELEASING", "RELEASING")},
     "mail.uncertain": {("RELEASING", "UNCERTAIN")},
     "mail.expire": {("ONHOLD", "EXPIRED")},

@@ -31,7 +31,7 @@ from rcqueue.server.store.migrations import migrate
 from rcqueue.server.store.writer import Writer
 
 HOUR = 3600 * 1_000_000
-NAMES = {"admin": "anna", "operator": "ben", "blind": "cleo", "auditor": "dora"}
+NAMES = {"admin": "anna", "operator": "ben", "blind": "cleo", "auditor": "dora", "wall": "wally"}
 PASSWORD = "correct horse battery"
 
 MAIL = b"From: Ada <ada@sender.example>\r\nTo: ben@example.org\r\nSubject: Hello\r\n\r\nA body.\r\n"

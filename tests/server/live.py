@@ -20,7 +20,7 @@ from rcqueue.server.identity.sessions import token_hash
 from rcqueue.server.marshal.people import ChangePerson, FirstAdmin, StartSession
 
 HOUR = 3600 * 1_000_000
-PEOPLE = {"anna": "admin", "ben": "operator", "cleo": "blind", "dora": "auditor", "otis": "operator"}
+PEOPLE = {"anna": "admin", "ben": "operator", "cleo": "blind", "dora": "auditor", "otis": "operator", "wally": "wall"}
 
 
 def port() -> Address:

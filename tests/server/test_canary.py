@@ -6,6 +6,7 @@ The same tours are gone by people who have the classes, and find it: what finds 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -15,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets import ConnectionClosedError
 
 from rcqueue.demo.next_hop import Behaviour
 from rcqueue.model.access import ROOT, Access, DataClass
@@ -33,6 +35,18 @@ from .live import Live
 from .tours import LOCAL, PASSWORD, SPY, Guest
 
 MAILS = planted()
+#: What a display on a wall is answered: numbers, itself, and the description of the API.
+COUNTS = {
+    "GET /wall",
+    "GET /healthz",
+    "GET /metrics",
+    "GET /openapi.json",
+    "GET /whoami",
+    "POST /login",
+    "POST /logout",
+}
+EMPTY = {"GET /mails", "GET /mails/rows", "GET /counts", "GET /acts", "GET /acts/{id}", "POST /acts"}  #: lists of none
+LINKS = {"GET /r/{token}", "POST /r/{token}"}  #: of notices: whoever has one may use it
 REPLY = "reply"  #: a place outside any mail: next hops quote what they refuse
 SCANNED = ("scan-reason", "scan-member", "scan-description")  #: what our own scanners say, which quotes bodies too
 TEXTS = ("text", "text-utf16", "text-qp", "text-base64", "html", "html-entities", "html-link")
@@ -87,13 +101,13 @@ def links_of(live: Live, id: str) -> list[str]:
     return list(links)
 
 
-async def tour(live: Live, name: str, ids: list[str], *, processes: bool = True) -> Guest:
+async def tour(live: Live, name: str, ids: list[str], *, processes: bool = True, feed: bool = True) -> Guest:
     """Everything there is, over every channel."""
     folder = live.folder / name
     folder.mkdir()
     await live.api("anna").set_password(name, PASSWORD)
     guest = Guest(live, name, ids, folder, links_of(live, ids[1]))
-    async with guest.feed():
+    async with guest.feed() if feed else contextlib.nullcontext():
         await guest.cli(processes=processes)
         await guest.api()
         await guest.acpi()
@@ -153,6 +167,23 @@ async def test_who_lacks_the_classes_finds_nothing(name: str, tmp_path: Path, ca
     offered |= surface.commands().keys() - LOCAL
     offered |= {f"acpi {command}" for command in COMMANDS} | {f"acpi key {key}" for key in Request.model_fields}
     assert offered - guest.passed == set(), "no tour comes past these"
+
+
+async def test_a_display_on_a_wall_gets_nothing_but_counts(tmp_path: Path):
+    async with opened(tmp_path) as (live, ids):
+        wally = await tour(live, "wally", ids[:6], processes=False, feed=False)
+        with pytest.raises(ConnectionClosedError, match="4403"):
+            async with wally.feed():
+                pass
+        wall = await live.api("wally").wall()
+    heard = wally.heard()
+    for channel, data in heard.items():
+        assert leaks(data, MAILS) == set(), channel
+        for name in (CONTROL, "anna"):  # what they asked is said back to them, and no more
+            assert not Haystack(data).has(name), channel
+    assert wall.status["ONHOLD"] and wall.customers == {ROOT: wall.status["ONHOLD"]}
+    seen = {route for route, statuses in wally.statuses.items() if statuses & set(range(200, 300))}
+    assert seen - EMPTY - LINKS == COUNTS
 
 
 # -- each guard is needed: without it, the same search finds something

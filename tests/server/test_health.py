@@ -16,13 +16,14 @@ import pytest
 
 from rcqueue import __version__
 from rcqueue.cli import main
-from rcqueue.client.api import ApiProblem
+from rcqueue.client.api import Api, ApiProblem
 from rcqueue.demo.next_hop import Behaviour, by_local_part
 from rcqueue.model.act import Verb
-from rcqueue.model.health import Health, NextHopState, ScannerState
+from rcqueue.model.health import Alert, Health, NextHopState, ScannerState
 from rcqueue.server.asgi import Server
 from rcqueue.server.config import SECOND, Alerts
 from rcqueue.server.health import troubles, unknown
+from rcqueue.server.marshal.clockwork import ForgetKeys
 from rcqueue.server.store.database import head_seq
 from tests.realparts import clamd as real_clamd
 from tests.realparts.clamd import Clamd, daily
@@ -31,6 +32,7 @@ from .live import Live, mail, port
 
 pytestmark = pytest.mark.xdist_group("health")
 
+PASSWORD = "correct horse battery 9"
 #: Alerts at once, so that no test waits.
 NOW = {"down": "1ms"}
 
@@ -251,10 +253,77 @@ async def test_by_the_command_line_and_by_acpi(tmp_path: Path, monkeypatch, caps
         assert f"smtp  up   {live.config.smtp.listen}" in text
         status, text = await said("status", "--check", "--json")
         assert status == 1
+        assert (await said("status", "--check"))[1].startswith("WARNING: the disk of data_dir")
         shown = json.loads(text)
         assert shown["status"]["ONHOLD"] == 1 and shown["alerts"][0]["name"] == "disk" and "seq" in shown
         (line,) = [json.loads(line) async for line in live.api("cleo").acpi({"cmd": "health.show"})]
         assert (line["code"], line["alerts"][0]["name"]) == ("OK", "disk")
+
+
+async def test_a_check_ends_as_a_monitor_expects(tmp_path: Path, monkeypatch, capsys):
+    async with serve(tmp_path) as live:
+        (tmp_path / "token").write_text(live.tokens["cleo"])
+        (tmp_path / "token").chmod(0o600)
+        monkeypatch.setenv("RCQUEUE_SERVER", live.url)
+        monkeypatch.setenv("RCQUEUE_TOKEN_FILE", str(tmp_path / "token"))
+
+        async def check() -> tuple[int, str]:
+            status = await asyncio.to_thread(main, ("status", "--check"))
+            said = capsys.readouterr()
+            return status, (said.out or said.err).splitlines()[0]
+
+        assert await check() == (0, "OK: 0 mails held, no alert")
+        live.server.monitor._standing["way.x"] = Alert(name="way.x", since=datetime.now(UTC), text="nothing comes in")
+        assert await check() == (2, "CRITICAL: nothing comes in")
+        await live.server.stop()
+        assert (await check())[0] == 2
+        await live.open()
+        (tmp_path / "token").write_text("forged")
+        status, text = await check()
+        assert status == 3 and text.startswith("rcqueue: UNKNOWN: ")
+
+
+async def test_what_comes_and_goes_is_counted_by_the_minute(tmp_path: Path):
+    customers = [{"path": p, "domains": [f"{p}.example"]} for p in ("acme", "bank")]
+    async with serve(tmp_path, customers=customers) as live:
+        ids = [
+            id for _ in range(3) for id in await live.send(mail(), "a@b.example", "x@acme.example", "y@bank.example")
+        ]
+        anna, otis = live.api("anna"), live.api("otis")
+        await anna.act(ids[0], Verb.DELETE)
+        await anna.act(ids[0], Verb.RESTORE)
+        await anna.act(ids[1], Verb.DELETE)
+        await anna.change_person("otis", "grant", {"role": "wall", "customer": "acme"})
+        await anna.change_person("otis", "revoke", {"role": "operator", "customer": "all"})
+        health, wall = await anna.health(), await otis.wall()
+        assert (sum(health.flow.came), sum(health.flow.went)) == (7, 2)
+        assert (sum(health.flow.came_day), sum(health.flow.went_day)) == (7, 2)
+        assert len(health.flow.came) == 60 and len(health.flow.came_day) == 48
+        mine = {id for id in ids if (await anna.summary(id)).row.customer == "acme"}
+        assert sum(wall.flow.came) == 3 + len(mine & {ids[0]})
+        assert wall.customers == {"acme": 3 - len(mine & {ids[1]})} and wall.status["ONHOLD"] == wall.customers["acme"]
+        assert wall.oldest is not None
+        now = live.server.marshal.clock.now()
+        await live.server.marshal.do(ForgetKeys(now + 120_000_000))  # a day later
+        assert sum((await anna.health()).flow.came_day) == 0
+
+
+async def test_a_display_on_a_wall_stays_signed_in_for_weeks_and_only_counts(tmp_path: Path):
+    async with serve(tmp_path) as live:
+        anna, clock = live.api("anna"), live.server.marshal.clock
+        await anna.set_password("wally", PASSWORD)
+        live.tokens["wally"] = (await Api(live.url, None).login("wally", PASSWORD, "terminal")).token
+        wally = live.api("wally")
+        real = clock.now
+        clock.now = lambda: real() + 29 * 86400 * SECOND  # type: ignore[method-assign]
+        assert (await wally.wall()).status["ONHOLD"] == 0
+        clock.now = real  # type: ignore[method-assign]
+        # Granted more, it still does no more than count until it signs in again.
+        await anna.change_person("wally", "grant", {"role": "operator", "customer": "all"})
+        assert (await wally.whoami()).rights == ["count"]
+        with pytest.raises(ApiProblem, match="no right to view"):
+            await wally.health()
+        assert "release" in (await Api(live.url, None).login("wally", PASSWORD, "terminal")).whoami.rights
 
 
 async def test_nothing_of_it_names_anybody(tmp_path: Path):

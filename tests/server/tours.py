@@ -116,6 +116,7 @@ class Guest:
                 if not reads_only:
                     await self._lists()
                     await self._acts()
+                    await self._looks_out()
                     await self._asks_scanners()
                     await self._sets_rules()
                     await self._asks_for_notices()
@@ -142,8 +143,20 @@ class Guest:
                 await self._ask("GET /mails/{id}/{part}", id, part, of=part)
 
     async def _lists(self) -> None:
-        for path in ("/openapi.json", "/healthz", "/metrics", "/whoami", "/people", "/audit", "/health", "/rules"):
+        for path in (
+            "/openapi.json",
+            "/healthz",
+            "/metrics",
+            "/whoami",
+            "/people",
+            "/audit",
+            "/health",
+            "/wall",
+            "/rules",
+        ):
             await self._ask(f"GET {path}")
+        for params in ({}, {"verb": "release"}, {"of": "anna"}):
+            await self._ask("GET /history", params=params)
         await self._ask("GET /audit", params={"message": self.ids[0], "account": self.name})
         for sort in (way + name for name in SORTS for way in ("", "-")):
             some = {"sort": sort, "limit": 2}
@@ -183,6 +196,14 @@ class Guest:
         await self._ask("POST /acts/{id}/confirm", act, json={"expect": stored.get("count", 0)})
         await self._ask("POST /acts/{id}/undo", act)
         await self._ask("GET /acts/{id}/results", act, params={"left": True})
+
+    async def _looks_out(self) -> None:
+        hop = str(self.live.config.next_hop.default)
+        for params in ({}, {"next_hop": hop}):
+            await self._ask("GET /outgoing", params=params)
+        for verb, rate in (("limit", 6000), ("pause", None), ("resume", None), ("limit", None)):
+            wish = {"reason": "because", "rate": rate}
+            await self._ask(f"POST /outgoing/{{id}}/{verb}", hop, json=wish)
 
     async def _asks_scanners(self) -> None:
         for route in ("POST /scan", "POST /policy/test"):
@@ -226,7 +247,7 @@ class Guest:
         login = {"name": self.name, "password": PASSWORD, "kind": "cli", "label": "again"}
         again = (await self._ask("POST /login", json=login)).json()["token"]
         made = await self._ask("POST /tokens", json={"label": "a script", "scope": "view", "days": 1})
-        for token in (again, made.json()["token"]):
+        for token in (again, made.json().get("token", "none")):  # who may only count makes none that may view
             theirs = {"Authorization": f"Bearer {token}"}
             for part in Part:
                 await self._ask("GET /mails/{id}/{part}", self.ids[0], part, headers=theirs)
@@ -272,6 +293,9 @@ class Guest:
             **{f"people.{what}": {"name": self.name, **more} for what, more in _PEOPLE.items()},
             "people.create": {"name": "eve", "password": PASSWORD, "role": "operator", "customer": "all"},
             **{f"act.{verb}": {"id": "none"} for verb in ("show", "stop", "undo")},
+            **{
+                f"outgoing.{verb}": {"id": "localhost:25", "reason": "because"} for verb in ("pause", "resume", "limit")
+            },
             "rules.push": {"name": "own.cf", "content": "score A 1\n", "reason": "because"},
             "rules.rollback": {"name": "own.cf", "reason": "because"},
             "notice.send": {"domain": "example.org", "now": True},
@@ -399,6 +423,9 @@ def _commands(ids: Sequence[str], folder: Path) -> list[tuple[str, ...]]:
     """What is run in this process."""
     four, five = ids[4], ids[5]
     found: list[tuple[str, ...]] = [("whoami",), ("whoami", "--json"), ("status",), ("acts",), ("acts", "none")]
+    found += [("wall", "--once"), ("wall", "--once", "--json"), ("outgoing",), ("outgoing", "--json")]
+    found += [("outgoing", "localhost:25", what, "--reason", "because") for what in ("--pause", "--no-limit")]
+    found += [("history",), ("history", "--json", "--verb", "release"), ("history", "--of", "anna")]
     found += [("list", "status:any"), ("list", "--mails", "--json"), ("import", str(folder / "in.eml"))]
     found += [("list", "--json", "--sort", sort) for sort in SORTS]
     found += [("list", "--", term) for term in terms(four)]

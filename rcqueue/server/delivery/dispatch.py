@@ -8,16 +8,15 @@ import functools
 import hashlib
 import logging
 import socket
-from collections import deque
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from rcqueue.model.act import ReleaseAs
 from rcqueue.model.health import NextHopState
-from rcqueue.model.mail import Receipt, from_us
+from rcqueue.model.mail import Receipt
 from rcqueue.server import passes
 from rcqueue.server.amavis import file_of
 from rcqueue.server.config import SECOND, Address, Config
@@ -30,6 +29,7 @@ from rcqueue.server.store import tables as t
 
 from . import retry
 from .am_pdp import AmPdp, AmPdpSession, Quarantined
+from .lane import UNSET, WHOLE, HopSet, Lane, MailKey
 from .originals import Originals, waits
 from .parcel import Parcel, parcel
 from .queue_ids import queue_id_of
@@ -41,10 +41,9 @@ log = logging.getLogger(__name__)
 GRACE = 10.0  #: seconds that attempts under way have to end when the server stops
 PAUSE = 0.02  #: seconds at least between two looks at the store
 LOOK_BACK = 10 * SECOND  #: a look sees again what became due this long before the last one
-WHOLE = 60 * SECOND  #: how often a look sees all that is due
+NEAR = SECOND  #: a session waits so long for its turn at a next hop that has a limit; longer, and it closes
 DOWN = 5 * SECOND  #: how long a next hop that could not be reached is not asked again
 
-MailKey = tuple[int, int]
 _Session = HopSession | AmPdpSession
 
 
@@ -68,9 +67,10 @@ class Delivery:
         self._originals = Originals(marshal, helper, config.next_hop) if helper is not None else None
         self._turns = asyncio.Semaphore(config.next_hop.sessions)
         self._amavis = AmPdp(config.amavis.release) if config.amavis and config.amavis.release else None
-        self._lanes: dict[Address | AmPdp, _Lane] = {}
+        self._lanes: dict[Address | AmPdp, Lane] = {}
         self._known: set[MailKey] = set()  # in a lane, or in an attempt
         self._sessions: set[asyncio.Task[None]] = set()
+        self._set: dict[str, HopSet] = {}  # what people set, by next hop
         self._woken = asyncio.Event()
         self._stopping = False
         self._looked = self._looked_at_all = 0
@@ -123,7 +123,7 @@ class Delivery:
         now = self._marshal.clock.now()
         whole = now - self._looked_at_all >= WHOLE
         since = 0 if whole else self._looked - LOOK_BACK
-        found, later, stray = await self._marshal.database.read(_due, since, now)
+        found, later, stray, self._set = await self._marshal.database.read(_due, since, now)
         self._looked, self._looked_at_all = now, now if whole else self._looked_at_all
         for mail in found:
             key = (mail.message, mail.n)
@@ -133,14 +133,23 @@ class Delivery:
                 self._begin(self._original(self._originals, mail.message, mails), f"original-{mail.message}")
             elif key not in self._known:
                 self._known.add(key)
-                hop = self._hop(mail)
-                self._lanes.setdefault(hop, _Lane(hop)).put(mail.customer, key)
+                self._lane(self._hop(mail)).put(mail.customer, key)
+        next_turn = WHOLE
         for lane in self._lanes.values():
+            lane.set = self._set.get(str(lane.hop), UNSET)
+            if wait := lane.wait(now):
+                next_turn = min(next_turn, wait) if lane.waiting else next_turn
+                continue
             for _ in range(min(self._config.sessions - lane.sessions, lane.waiting)):
                 self._open(lane)
         if any(key not in self._known for key in stray):  # an attempt that could not put its end on record
             await self._recover()
-        return min((later - now) / SECOND if later is not None else 60.0, 60.0)
+        return min(WHOLE if later is None else later - now, next_turn) / SECOND
+
+    def _lane(self, hop: Address | AmPdp) -> Lane:
+        if hop not in self._lanes:
+            self._lanes[hop] = Lane(hop, set=self._set.get(str(hop), UNSET))
+        return self._lanes[hop]
 
     def _hop(self, mail: Any) -> Address | AmPdp:
         if self._amavis is not None and mail.way is None and file_of(mail.origin) is not None:
@@ -148,7 +157,7 @@ class Delivery:
         return self._config.of(mail.rcpt)
 
     async def _recover(self) -> None:
-        _, _, stray = await self._marshal.database.read(_due, 0, 0)
+        _, _, stray, self._set = await self._marshal.database.read(_due, 0, 0)
         for message, n in stray:
             if (message, n) not in self._known:
                 with contextlib.suppress(NotWaiting):
@@ -156,7 +165,7 @@ class Delivery:
 
     # -- sessions
 
-    def _open(self, lane: _Lane) -> None:
+    def _open(self, lane: Lane) -> None:
         lane.sessions += 1
         self._begin(self._session(lane), f"delivery-{lane.hop}")
 
@@ -165,10 +174,10 @@ class Delivery:
         self._sessions.add(task)
         task.add_done_callback(self._sessions.discard)
 
-    async def _session(self, lane: _Lane) -> None:
+    async def _session(self, lane: Lane) -> None:
         session = self._connection(lane.hop)
         try:
-            while not self._stopping and (key := lane.take()) is not None:
+            while (key := await self._take(lane)) is not None:
                 try:
                     await self._attempt(lane, session, key)
                 except Exception:  # its end is not on record: a look settles it, a second later
@@ -180,19 +189,27 @@ class Delivery:
             lane.sessions -= 1  # before the goodbyes: what comes now opens a session of its own
             await session.close()
 
+    async def _take(self, lane: Lane) -> MailKey | None:
+        """The next mail for a session, which waits for its turn if that is near."""
+        while not self._stopping and lane.waiting and (wait := lane.wait(self._marshal.clock.now())) <= NEAR:
+            if not wait:
+                return lane.take(self._marshal.clock.now())
+            await asyncio.sleep(wait / SECOND)
+        return None
+
     def _connection(self, hop: Address | AmPdp) -> _Session:
         if isinstance(hop, AmPdp):
             return AmPdpSession(hop, self._config.timeout)
         return HopSession(hop, self._config.timeout, self._config.tls_of(hop))
 
-    async def _attempt(self, lane: _Lane, session: _Session, key: MailKey) -> None:
+    async def _attempt(self, lane: Lane, session: _Session, key: MailKey) -> None:
         try:
             begun = await self._marshal.begin_attempt(*key, str(lane.hop))
         except NotWaiting:
             return  # recalled meanwhile
         await self._deliver(lane, session, begun)
 
-    async def _deliver(self, lane: _Lane, session: _Session, begun: Begun) -> None:
+    async def _deliver(self, lane: Lane, session: _Session, begun: Begun) -> None:
         load = await self._marshal.database.read(_load, begun, self._key)
         if isinstance(load.parcel, Original):
             load = replace(load, parcel=await self._ways.parcel(load.parcel, begun))
@@ -200,6 +217,8 @@ class Delivery:
             answer = Answer(Outcome.RETRY, 421, "it is to go another way")
         elif not isinstance(load.parcel, Parcel):
             answer = Answer(Outcome.REFUSED, 0, str(load.parcel))
+        elif lane.set.paused:  # a moment ago; or the mail came by another road than its lane
+            answer = Answer(Outcome.RETRY, 421, "the next hop is paused")
         elif lane.down_until > self._marshal.clock.now():
             answer = lane.down
         else:
@@ -223,7 +242,7 @@ class Delivery:
                     hop = self._config.of(begun.recipient)
                     session = self._connection(hop)
                     try:
-                        await self._deliver(self._lanes.setdefault(hop, _Lane(hop)), session, begun)
+                        await self._deliver(self._lane(hop), session, begun)
                     finally:
                         await session.close()
         except Exception:  # what has no end on record, a look settles
@@ -266,51 +285,14 @@ class Delivery:
         )
 
 
-@dataclass(slots=True)
-class _Lane:
-    """The mails that wait for one next hop: taken customer by customer in turn, so that none waits for another's."""
-
-    hop: Address | AmPdp
-    sessions: int = 0
-    down: Answer = field(default_factory=lambda: Answer(Outcome.RETRY, 0, ""))
-    down_until: int = 0
-    state: NextHopState = field(init=False)
-    _turn: deque[tuple[str, deque[MailKey]]] = field(default_factory=deque)
-
-    def __post_init__(self) -> None:
-        self.state = NextHopState(at=str(self.hop))
-
-    def heard(self, answer: Answer, now: int) -> None:
-        """It answered, or did not. A mail that it refuses for good says nothing of how it does."""
-        up = answer.outcome not in (Outcome.RETRY, Outcome.UNCERTAIN)
-        self.state = NextHopState(at=self.state.at, up=up, code=answer.code, last=from_us(now))
-
-    @property
-    def waiting(self) -> int:
-        return sum(len(mails) for _, mails in self._turn)
-
-    def put(self, customer: str, key: MailKey) -> None:
-        for whose, mails in self._turn:
-            if whose == customer:
-                mails.append(key)
-                return
-        self._turn.append((customer, deque([key])))
-
-    def take(self) -> MailKey | None:
-        if not self._turn:
-            return None
-        customer, mails = self._turn.popleft()
-        key = mails.popleft()
-        if mails:
-            self._turn.append((customer, mails))
-        return key
-
-
 # -- reading
 
 
-def _due(connection: Connection, since: int, now: int) -> tuple[Sequence[Any], int | None, list[MailKey]]:
-    """(mails that became due between `since` and `now`, when the next one will, mails that nobody takes care of)."""
+def _due(
+    connection: Connection, since: int, now: int
+) -> tuple[Sequence[Any], int | None, list[MailKey], dict[str, HopSet]]:
+    """(mails that became due between `since` and `now`, when the next one will, mails that nobody takes care of, what
+    is set for next hops)."""
     mail = t.mail.c
     releasing = mail.status == "RELEASING"
     of_message = (t.message.c.customer, t.message.c.origin, t.message.c.recipients)
@@ -319,7 +301,8 @@ def _due(connection: Connection, since: int, now: int) -> tuple[Sequence[Any], i
     found = connection.execute(query.where(releasing, mail.due > since, mail.due <= now).order_by(mail.due)).all()
     later = connection.execute(select(func.min(mail.due)).where(releasing, mail.due > now)).scalar()
     stray = connection.execute(select(mail.message, mail.n).where(releasing, mail.due.is_(None))).all()
-    return found, later, [(row.message, row.n) for row in stray]
+    hops = {row.at: HopSet(row.paused is not None, row.rate) for row in connection.execute(select(t.next_hop))}
+    return found, later, [(row.message, row.n) for row in stray], hops
 
 
 @dataclass(frozen=True, slots=True)

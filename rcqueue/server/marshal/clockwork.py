@@ -12,7 +12,7 @@ from rcqueue.model.act import ActState
 from rcqueue.model.ids import first_id_at
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.query_sql import ZERO
-from rcqueue.server.store.rows import Needs, Rows
+from rcqueue.server.store.rows import MINUTE, Needs, Rows
 from rcqueue.server.store.writer import Decision
 
 from .door import Marshal
@@ -62,7 +62,8 @@ def long_gone(connection: Connection, before: int) -> list[int]:
 
 
 class ForgetKeys:
-    """Idempotency keys live 24 hours, and so does what was weighed for an act that nobody confirmed."""
+    """Idempotency keys live 24 hours, and so do what was weighed for an act that nobody confirmed and the counts by
+    the minute."""
 
     needs = Needs()
     weight = 100
@@ -72,6 +73,7 @@ class ForgetKeys:
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
         rows.sweep(delete(t.idempotency).where(t.idempotency.c.at < self.before))
+        rows.sweep(delete(t.flow).where(t.flow.c.minute < self.before // MINUTE))
         never = select(t.act.c.id).where(t.act.c.state == ActState.STORED.value, t.act.c.created < self.before)
         rows.sweep(delete(t.act_judged).where(t.act_judged.c.act.in_(never)))  # weighed, and never confirmed
         return Decision()

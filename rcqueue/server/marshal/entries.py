@@ -15,6 +15,7 @@ from rcqueue.model.query import EVERY
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.pages import RowData, build_row, rows_by_id, session_mark
 
+from .refusal import Refusal, no_right
 from .show import reply_for
 
 Json = dict[str, Any]
@@ -90,7 +91,7 @@ def sees(who: Access, row: Any, leaf: Json) -> bool:
         if row.kind == "denied":
             return Right.AUDIT in rights or row.account == who.account
         return Right.VIEW in rights or Right.AUDIT in rights
-    if row.kind.startswith("alert."):  # of no person: whoever works here may know
+    if row.kind.startswith(("alert.", "outgoing.")):  # whoever works here may know
         return who.anywhere(Right.VIEW) or who.anywhere(Right.AUDIT)
     mine = who.account in (row.account, leaf.get("facts", {}).get("person"))
     return mine or who.anywhere(Right.AUDIT) or who.anywhere(Right.ADMINISTER)
@@ -141,3 +142,24 @@ def audit(
     found = list(connection.execute(query).all())
     shown = Entries(connection, found, with_rows=False).shown(who)
     return shown, (found[-1].seq if len(found) == limit else None)
+
+
+def acts_of(
+    connection: Connection, who: Access, name: str, before: int | None, kind: str | None, limit: int
+) -> tuple[list[Json], int | None]:
+    """(entries, number to go on before): what one person did, the newest first; `kind` is one, or only its verb.
+    Another's acts need the right to audit. Raises Refusal."""
+    right = Right.VIEW if name == who.name else Right.AUDIT
+    if not who.anywhere(right):
+        raise no_right(right, "any customer")
+    account = connection.execute(select(t.account.c.id).where(t.account.c.name == name)).scalar()
+    if account is None:
+        raise Refusal("not-found", f"there is no account {name[:80]!r}")
+    entry = t.entry.c
+    query = select(t.entry).where(entry.account == account).order_by(entry.seq.desc()).limit(limit)
+    if before is not None:
+        query = query.where(entry.seq < before)
+    if kind is not None:
+        query = query.where(entry.kind == (kind if "." in kind or kind == "denied" else f"mail.{kind}"))
+    found = list(connection.execute(query).all())
+    return Entries(connection, found).shown(who), (found[-1].seq if len(found) == limit else None)

@@ -189,6 +189,8 @@ def _hold(rows: Rows, a: Arrival, now: int, seq: int, expiry: int) -> Draft:
         for term in (returned_as(a.returned), returned_term(a.returned)):  # read by what else is in this batch
             rows.put(t.posting, (term, message), {"term": term, "message": message})
     rows.count(a.customer, a.status, scan.verdict, len(recipients))
+    if a.status == "ONHOLD":
+        rows.flow(a.customer, now, came=len(recipients))
     return Draft(
         _KINDS[a.status],
         customer=a.customer,

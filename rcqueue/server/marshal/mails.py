@@ -53,6 +53,7 @@ class MessageChange:
             self.rows.put(t.message, (self.id,), {was: message[was] - 1, becomes: message[becomes] + 1})
             self.rows.count(self.row["customer"], old["status"], self.row["verdict"], -1)
             self.rows.count(self.row["customer"], status, self.row["verdict"], +1)
+            self.rows.flow(self.row["customer"], self.now, came=status == "ONHOLD", went=old["status"] == "ONHOLD")
             if old["status"] == "ONHOLD":
                 self.rows.drop(t.claim, (self.id, n))
                 if old["requested"] is not None:

@@ -15,6 +15,8 @@ from .asking import who_asks
 from .ends import Lapse
 from .refusal import Refusal, no_right, unauthorized
 
+WALL = 30 * 86400 * 1_000_000  #: how long a display on a wall stays signed in
+
 
 @dataclass(frozen=True, slots=True)
 class _Plain:
@@ -164,26 +166,30 @@ class StartSession(_Plain):
             raise unauthorized("the account is disabled")
         if self.by is not None and rows.access(self.by, now) is None:
             raise unauthorized()
+        kind, scope, lasts = self.kind, self.scope, self.lasts
+        access = rows.access_of(self.account, seq)
+        if kind != "token" and access is not None and access.only_counts():
+            # Whatever the account is granted later: a session that lasts for weeks does no more than count.
+            kind, scope, lasts = "wall", str(Right.COUNT), WALL
         row: RowDict = {
             "id": seq,
             "account": self.account,
             "token": self.token,
-            "kind": self.kind,
-            "scope": self.scope,
+            "kind": kind,
+            "scope": scope,
             "label": self.label,
             "created": now,
             "seen": now,
-            "ends": now + self.lasts,
-            "lease": now + self.lease if self.lease else 0,
+            "ends": now + lasts,
+            "lease": now + self.lease if self.lease and kind != "wall" else 0,
             "ended": None,
         }
         rows.put(t.session, (seq,), row)
-        kind = "session.token" if self.kind == "token" else "session.login"
         draft = Draft(
-            kind,
+            "session.token" if kind == "token" else "session.login",
             account=self.account,
             session=seq,
-            facts={"kind": self.kind},
+            facts={"kind": kind},
             personal={"client": self.client, "label": self.label},
         )
         return Decision(dict(row), [draft])

@@ -93,13 +93,23 @@ def recall(d: Doing, n: int, mail: RowDict) -> MailResult | None:
     return None
 
 
+def try_now(d: Doing, n: int, mail: RowDict) -> MailResult | None:
+    """What its next hop put off does not wait any longer. A recall window is not cut short."""
+    if mail["due"] is None:
+        return not_done(d, n, Result.STATUS, mail, "it is being handed to the next hop now")
+    if not mail["reply"]:
+        return not_done(d, n, Result.STATUS, mail, "it was not put off: it goes when its recall window ends")
+    d.change.set(n, "RELEASING", due=min(mail["due"], d.change.now))
+    return None
+
+
 def settle(d: Doing, n: int, mail: RowDict) -> MailResult | None:
     match d.body.settle:
         case SettleAs.ARRIVED:
             d.change.set(n, "RELEASED")
         case SettleAs.AGAIN:  # the same release id, so that the next hop can tell
             d.release, d.recall_until = mail["release"], d.change.now + d.terms.recall
-            d.change.set(n, "RELEASING", due=d.recall_until)
+            d.change.set(n, "RELEASING", due=d.recall_until, reply="")
         case _:
             d.change.set(n, "ONHOLD", due=None, expiry=_still_held(d, mail))
     return None

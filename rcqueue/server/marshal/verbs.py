@@ -56,6 +56,7 @@ RULES: dict[Verb, _Rule] = {
         Right.NOTE, frozenset(s.upper() for s in t.STATUSES), keeping.note, checks_version=False, checks_claim=False
     ),
     Verb.SETTLE: _Rule(Right.RELEASE, frozenset({"UNCERTAIN"}), releasing.settle),
+    Verb.TRY: _Rule(Right.RELEASE, frozenset({"RELEASING"}), releasing.try_now, checks_version=False),
     Verb.RESCAN: _Rule(Right.RELEASE, _HELD, rescan.rescan),  # as release: what may be rescanned may be let go
 }
 

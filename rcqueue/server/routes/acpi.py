@@ -361,6 +361,15 @@ async def _audit(asker: Viewer, arguments: dict[str, Any]) -> Any:
     return found["entries"]
 
 
+async def _history(asker: Viewer, arguments: dict[str, Any]) -> Any:
+    before, limit = take(arguments, "before", int, None), take(arguments, "limit", int, 100)
+    of, verb = take(arguments, "of", str, None), take(arguments, "verb", str, None)
+    if not 1 <= limit <= 500:
+        raise ValueError("limit: 1 to 500 was expected")
+    nothing_else(arguments, "history.list")
+    return (await asker.read(people.history_of, before, limit, of, verb))["entries"]
+
+
 def _scanned(ask: Callable[[Viewer, bytes, str, list[str]], Awaitable[dict[str, Any]]]) -> Command:
     """`raw` is the message, one character a byte (Latin-1), as mail.show gives it."""
 
@@ -399,6 +408,7 @@ COMMANDS: dict[str, Command] = {
         for what in ("lock", "unlock", "grant", "revoke", "enable", "disable", "password")
     },
     "audit.list": _audit,
+    "history.list": _history,
     **acpi_server.COMMANDS,
     **acpi_notices.COMMANDS,
     "scan.file": _scanned(scans.scan),

@@ -41,6 +41,7 @@ class Parts:
     health: Monitor
     notices: Notices
     customer_of: Callable[[str], str]  # of a recipient
+    next_hop_of: Callable[[str], object]  # of a recipient
     version: str
 
 

@@ -14,7 +14,7 @@ from rcqueue.model.mail import RoleGrant, Wire
 from rcqueue.server.identity import passwords
 from rcqueue.server.identity.sessions import check_name
 from rcqueue.server.marshal import Refusal
-from rcqueue.server.marshal.entries import audit
+from rcqueue.server.marshal.entries import acts_of, audit
 from rcqueue.server.marshal.people import ChangePerson
 from rcqueue.server.store import tables as t
 
@@ -154,4 +154,23 @@ def audit_of(
     except ValueError as error:
         raise Refusal("bad-request", str(error)) from None
     entries, after = audit(connection, who, since, limit, account, number)
+    return {"entries": entries, "next": after}
+
+
+@router.get("/history")
+async def history(
+    asker: Asker,
+    before: Annotated[int | None, Query(ge=1)] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    of: str | None = None,
+    verb: str | None = None,
+) -> dict[str, Any]:
+    """What one did oneself, the newest first; `of` another it needs the right to audit."""
+    return await asker.read(history_of, before, limit, of, verb)
+
+
+def history_of(
+    connection: Connection, who: Access, before: int | None, limit: int, of: str | None, verb: str | None
+) -> dict[str, Any]:
+    entries, after = acts_of(connection, who, of or who.name, before, verb, limit)
     return {"entries": entries, "next": after}

@@ -45,6 +45,7 @@ class Needs:
         return Needs(*(getattr(self, f) | getattr(other, f) for f in self.__slots__))
 
 
+MINUTE = 60_000_000
 STEP = 200  #: mails that one step of an act tries: colleagues' acts go in between
 _PRIMARY: dict[str, tuple[str, ...]] = {
     name: tuple(c.name for c in table.primary_key.columns) for name, table in t.metadata.tables.items()
@@ -64,6 +65,7 @@ class Rows:
     loaded: dict[tuple[str, Key], RowDict | None] = field(default_factory=dict)  # as they were, of those changed
     appended: dict[str, list[RowDict]] = field(default_factory=lambda: defaultdict(list))
     tallies: dict[tuple[str, str, str], int] = field(default_factory=lambda: defaultdict(int))
+    flows: dict[tuple[int, str], list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
     sweeps: list[Any] = field(default_factory=list)
     undo: list[Any] = field(default_factory=list)
 
@@ -131,6 +133,17 @@ class Rows:
         key = (customer, status, verdict)
         self.tallies[key] += by
         self.undo.append(lambda: self.tallies.__setitem__(key, self.tallies[key] - by))
+
+    def flow(self, customer: str, now: int, *, came: int = 0, went: int = 0) -> None:
+        """Mails came into the hold of a customer, or left it."""
+        counts = self.flows[now // MINUTE, customer]
+
+        def add(came: int, went: int) -> None:
+            counts[0] += came
+            counts[1] += went
+
+        add(came, went)
+        self.undo.append(lambda: add(-came, -went))
 
     def grant(self, account: int, grant: Grant, on: bool) -> None:
         key = (account, grant.role, grant.customer)
@@ -288,7 +301,14 @@ class Rows:
             {"customer": c, "status": s, "verdict": v, "n": n} for (c, s, v), n in sorted(self.tallies.items()) if n
         ]
         if tallies:
-            connection.execute(_add_tally(connection), tallies)
+            connection.execute(_add(connection, t.tally, ("n",)), tallies)
+        flows = [
+            {"minute": minute, "customer": customer, "came": came, "went": went}
+            for (minute, customer), (came, went) in sorted(self.flows.items())
+            if came or went
+        ]
+        if flows:
+            connection.execute(_add(connection, t.flow, ("came", "went")), flows)
 
 
 @cache
@@ -317,10 +337,13 @@ _SAME = {"blob", "posting"}  # the same key holds the same row
 
 IDLE = 15 * 60 * 1_000_000  #: a person's session ends after this long without a sign of them
 
+#: Sessions that no person sits at: a script's token, and a display on a wall, which may do nothing but count.
+NEVER_IDLE = ("token", "wall")
+
 
 def session_over(row: Any, now: int) -> bool:
     """Whether a session (row of table `session`, as a mapping) has ended, by sign-out, by time or by idleness."""
-    idle = row["kind"] != "token" and row["seen"] + IDLE <= now
+    idle = row["kind"] not in NEVER_IDLE and row["seen"] + IDLE <= now
     return bool(row["ended"] is not None or row["ends"] <= now or idle)
 
 
@@ -336,8 +359,8 @@ def _insert_new(connection: Connection, table: Table) -> Any:
     return _dialect_insert(connection)(table).on_conflict_do_nothing()
 
 
-def _add_tally(connection: Connection) -> Any:
-    statement = _dialect_insert(connection)(t.tally)
-    return statement.on_conflict_do_update(
-        index_elements=["customer", "status", "verdict"], set_={"n": t.tally.c.n + statement.excluded.n}
-    )
+def _add(connection: Connection, table: Table, counts: Sequence[str]) -> Any:
+    """Adds to the counts of a row, or makes it."""
+    statement = _dialect_insert(connection)(table)
+    added = {name: table.c[name] + statement.excluded[name] for name in counts}
+    return statement.on_conflict_do_update(index_elements=list(_PRIMARY[table.name]), set_=added)

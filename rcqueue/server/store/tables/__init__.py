@@ -8,6 +8,7 @@ from .acts import act as act
 from .acts import act_judged as act_judged
 from .acts import act_mail as act_mail
 from .around import alert as alert
+from .around import next_hop as next_hop
 from .around import notice as notice
 from .around import notice_link as notice_link
 from .around import notice_stop as notice_stop
@@ -20,6 +21,7 @@ from .base import Big as Big
 from .base import Bytewise as Bytewise
 from .base import metadata as metadata
 from .journal import entry as entry
+from .journal import flow as flow
 from .journal import head as head
 from .journal import idempotency as idempotency
 from .journal import tally as tally

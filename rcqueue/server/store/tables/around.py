@@ -112,3 +112,12 @@ alert = Table(
     Column("at", Big, nullable=False),
     Column("text", Text, nullable=False),
 )
+
+#: What people set for a next hop; without a row it takes as much as it can.
+next_hop = Table(
+    "next_hop",
+    metadata,
+    Column("at", Text, primary_key=True),  # HOST:PORT, as the configuration writes it
+    Column("paused", Big),  # since when nothing goes to it; None: it runs
+    Column("rate", Integer),  # mails a minute at most; None: no limit
+)

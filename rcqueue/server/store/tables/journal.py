@@ -58,3 +58,14 @@ tally = Table(
     Column("n", Big, nullable=False),
     PrimaryKeyConstraint("customer", "status", "verdict"),
 )
+
+#: Mails that came into the hold and left it, by the minute: kept as the counters are, and forgotten after a day.
+flow = Table(
+    "flow",
+    metadata,
+    Column("minute", Big, nullable=False),  # minutes since 1970
+    Column("customer", Text, nullable=False),
+    Column("came", Big, nullable=False),
+    Column("went", Big, nullable=False),
+    PrimaryKeyConstraint("minute", "customer"),
+)

@@ -55,7 +55,7 @@ session = Table(
     Column("id", Big, primary_key=True),
     Column("account", Big, nullable=False),
     Column("token", LargeBinary, nullable=False, unique=True),  # SHA-256 of the opaque token
-    Column("kind", Text, nullable=False),  # terminal, token, system
+    Column("kind", Text, nullable=False),  # terminal, cli, token, wall, system
     Column("scope", Text, nullable=False),  # space-separated rights; "" means all of the account's
     Column("label", Text, nullable=False),
     Column("created", Big, nullable=False),

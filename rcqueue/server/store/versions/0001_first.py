@@ -153,6 +153,14 @@ def upgrade() -> None:
     op.create_index("entry_kind", "entry", ["kind", "seq"], unique=False)
     op.create_index("entry_message", "entry", ["message", "seq"], unique=False)
     op.create_table(
+        "flow",
+        sa.Column("minute", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("customer", sa.Text(), nullable=False),
+        sa.Column("came", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("went", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("minute", "customer"),
+    )
+    op.create_table(
         "head",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("journal", sa.Text(), nullable=False),
@@ -436,6 +444,13 @@ def upgrade() -> None:
         sa.Column("rescanned", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("deep", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("message"),
+    )
+    op.create_table(
+        "next_hop",
+        sa.Column("at", sa.Text(), nullable=False),
+        sa.Column("paused", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("rate", sa.Integer(), nullable=True),
+        sa.PrimaryKeyConstraint("at"),
     )
     op.create_table(
         "note",

@@ -1,0 +1,78 @@
+"""A lane: the mails that wait for one next hop, how it does, and what people set for it. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from rcqueue.model.health import NextHopState
+from rcqueue.model.mail import from_us
+from rcqueue.server.config import SECOND, Address
+from rcqueue.server.marshal.outcomes import Outcome
+
+from .am_pdp import AmPdp
+from .session import Answer
+
+MailKey = tuple[int, int]
+WHOLE = 60 * SECOND  #: how often a look sees all that is due
+
+
+class HopSet(NamedTuple):
+    """What people set for a next hop."""
+
+    paused: bool = False
+    rate: int | None = None  #: mails a minute at most
+
+
+UNSET = HopSet()
+
+
+@dataclass(slots=True)
+class Lane:
+    """The mails that wait for one next hop: taken customer by customer in turn, so that none waits for another's."""
+
+    hop: Address | AmPdp
+    sessions: int = 0
+    set: HopSet = UNSET
+    free_at: int = 0  # when the next may go, where there is a limit
+    down: Answer = field(default_factory=lambda: Answer(Outcome.RETRY, 0, ""))
+    down_until: int = 0
+    state: NextHopState = field(init=False)
+    _turn: deque[tuple[str, deque[MailKey]]] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        self.state = NextHopState(at=str(self.hop))
+
+    def heard(self, answer: Answer, now: int) -> None:
+        """It answered, or did not. A mail that it refuses for good says nothing of how it does."""
+        up = answer.outcome not in (Outcome.RETRY, Outcome.UNCERTAIN)
+        self.state = NextHopState(at=self.state.at, up=up, code=answer.code, last=from_us(now))
+
+    @property
+    def waiting(self) -> int:
+        return sum(len(mails) for _, mails in self._turn)
+
+    def put(self, customer: str, key: MailKey) -> None:
+        for whose, mails in self._turn:
+            if whose == customer:
+                mails.append(key)
+                return
+        self._turn.append((customer, deque([key])))
+
+    def wait(self, now: int) -> int:
+        """Microseconds until one may go."""
+        if self.set.paused:
+            return WHOLE
+        return max(0, self.free_at - now) if self.set.rate else 0
+
+    def take(self, now: int) -> MailKey | None:
+        if not self._turn:
+            return None
+        if self.set.rate:
+            self.free_at = now + 60 * SECOND // self.set.rate
+        customer, mails = self._turn.popleft()
+        key = mails.popleft()
+        if mails:
+            self._turn.append((customer, mails))
+        return key
