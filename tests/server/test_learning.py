@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
+from sqlalchemy.exc import IntegrityError
 
 from rcqueue.client.api import Api
 from rcqueue.demo.ports import bind
@@ -16,7 +17,7 @@ from rcqueue.model.act import ActBody, Verb
 from rcqueue.model.mail import Part
 from rcqueue.server.config import SECOND, Config
 from rcqueue.server.learning import Learning
-from rcqueue.server.marshal import Terms
+from rcqueue.server.marshal import Terms, verbs
 from rcqueue.server.marshal.learning import Learned
 from rcqueue.server.scan.base import ScanEnvelope
 from rcqueue.server.scan.judge import Judge
@@ -132,6 +133,22 @@ class Closing(Api):
 
     async def aclose(self) -> None:
         await self.close()
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_the_act_and_its_learning_are_one_transaction(queue, monkeypatch, together):
+    """Where the task can't be written the mail is not deleted; without that rule (not `together`) it is, and unlearned."""
+    held = await queue.hold()
+    if not together:
+        monkeypatch.setattr(verbs, "learn", lambda d, as_: d.facts.update(learn=as_))  # the task is left for later
+    with queue.database.write_engine.begin() as connection:
+        connection.execute(text("CREATE TRIGGER full BEFORE INSERT ON task BEGIN SELECT RAISE(ABORT, 'full'); END"))
+    with contextlib.nullcontext() if not together else pytest.raises(IntegrityError):
+        await queue.act("operator", "delete", held.id, learn=True)
+    (now,) = await queue.rows(t.mail)
+    entries = await queue.entries("mail.delete")
+    assert (now["status"], len(entries)) == (("ONHOLD", 0) if together else ("DELETED", 1))
+    assert await queue.rows(t.task) == []
 
 
 async def test_what_can_not_be_put_on_record_is_learned_once_more(queue, spamd, monkeypatch):

@@ -217,7 +217,22 @@ async def test_each_guard_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(marshalled, "_askable", lambda verdict, mail: mail["status"] == "ONHOLD")
         await http.post(found[0], **PRESSED)
         assert kinds(live)["mail.request"] == 2, "a used link"
+        monkeypatch.setattr(marshalled, "_askable", askable)
+
+        with live.server.marshal.database.write_engine.begin() as connection:
+            connection.execute(marshalled.t.notice_link.update().values(ends=1))
+        monkeypatch.setattr(marshalled, "_good", lambda link, now: link is not None and link["used"] is None)
+        await http.post(found[2], **PRESSED)
+        assert kinds(live)["mail.request"] == 3, "a link whose time is over"
+        with live.server.marshal.database.write_engine.begin() as connection:
+            connection.execute(marshalled.t.notice_link.update().values(ends=1 << 60))
         monkeypatch.setattr(marshalled, "_good", good)
+
+        monkeypatch.setattr(marshalled, "DANGEROUS", frozenset())
+        with live.server.marshal.database.write_engine.begin() as connection:
+            connection.execute(marshalled.t.message.update().values(verdict="PHISH"))
+        await http.post(found[3], **PRESSED)
+        assert kinds(live)["mail.request"] == 4, "mail that is dangerous"
 
         monkeypatch.setattr(marshalled, "_askable", lambda verdict, mail: True)
         await live.api("ben").act(ids[1], Verb.DELETE)
