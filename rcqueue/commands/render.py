@@ -31,6 +31,10 @@ def render(model: PartModel, when: When) -> Iterator[str]:
                 yield ""
                 yield title
                 yield from render(part, when)
+        if model.seen:
+            yield ""
+            yield "SEEN BY"
+            yield from (f"{when(one.at)}  {one.who}  {one.how}" for one in model.seen)
     elif isinstance(model, Envelope):
         yield from _envelope(model, when)
     elif isinstance(model, Headers):

@@ -72,6 +72,7 @@ class Facts:
     customer: str
     degraded: str | None
     mails: tuple[MailFacts, ...]
+    seen: frozenset[str] = frozenset()  #: names of who looked at it
 
 
 # -- text that is compared ------------------------------------------------------------------------------------------
@@ -264,6 +265,12 @@ def _claimed(term: Term, mail: MailFacts) -> bool:
     return (mail.claim is None) == (term.op == "none")
 
 
+def _seen(term: Term, facts: Facts, mail: MailFacts | None, now_us: int) -> bool:
+    if term.op == "=":
+        return term.value in facts.seen
+    return bool(facts.seen) == (term.op == "any")
+
+
 def _requested(term: Term, mail: MailFacts, now_us: int) -> bool:
     if term.op == "=":
         return bool((mail.requested is not None) == term.value)
@@ -375,6 +382,7 @@ FIELDS: dict[str, Field] = {
             "mail",
         ),
         Field("claim", _holder, "me, none, any or a name", _on_mail(lambda t, f, m, now: _claimed(t, m)), "mail"),
+        Field("seen", _holder, "me, none, any or a name", _seen),
         Field(
             "requested",
             _asked,

@@ -256,6 +256,22 @@ class Text(Wire):
     degraded: str | None = None
 
 
+class SeenHow(StrEnum):
+    """What somebody did with a message, from least to most."""
+
+    LOOKED = "looked"  #: the cursor rested on it
+    READ = "read"  #: its body
+    ACTED = "acted"  #: released, deleted, noted ... (a claim is none: nobody need look for that)
+
+
+class Seen(Wire):
+    """Who looked at a message: when last, and the most that they did."""
+
+    who: str
+    at: Time
+    how: SeenHow
+
+
 class Summary(Wire):
     """The default of `rcqueue show`: row, envelope, listed headers and verdict in one."""
 
@@ -263,6 +279,7 @@ class Summary(Wire):
     envelope: Envelope | None = None
     headers: Headers | None = None
     verdict: VerdictDetail | None = None
+    seen: list[Seen] = []  #: the last first
 
 
 class RoleGrant(Wire):

@@ -80,6 +80,10 @@ class Query:
     def needs(self) -> frozenset[DataClass]:
         return frozenset().union(*(FIELDS[t.field].needs for t in self.terms))
 
+    def without(self, field: str) -> Query:
+        """The same without its terms on a field."""
+        return Query(tuple(term for term in self.given if term.field != field))
+
     def with_statuses(self, statuses: frozenset[str]) -> Query:
         """The same for mails of other statuses."""
         text = "status:" + ",".join(s.lower() for s in STATUSES if s in statuses)
@@ -214,6 +218,8 @@ def matches_row(query: Query, row: Row, now_us: int) -> bool | None:
     if any(n is not None for term in query.terms if term.field == "id" for _, n in term.value):
         return None
     if any(term.op != "=" for term in query.terms if term.field == "requested"):  # it does not say when
+        return None
+    if any(term.field == "seen" for term in query.terms):  # nor who looked
         return None
     message, _ = parse_id(row.id)
     expiry = round(row.expiry.timestamp() * 1_000_000) if row.expiry else 0

@@ -250,24 +250,26 @@ class Presences:
         self._next: dict[Reader, float] = {}
         self._late: dict[Reader, asyncio.TimerHandle] = {}
 
-    async def move(self, reader: Reader, message: str | None, pane: str, find: Callable[[int], Any]) -> None:
-        """A person's cursor came to rest. `find(message)` awaits the customer of a message, None if there is none."""
-        customer = None
+    async def move(self, reader: Reader, message: str | None, pane: str, find: Callable[[int], Any]) -> int | None:
+        """A person's cursor came to rest. `find(message)` awaits the customer of a message, None if there is none.
+        The message that they look at, if they may."""
+        customer = number = None
         if message is not None:
             try:
-                customer = await find(parse_id(message)[0])
+                customer = await find(number := parse_id(message)[0])
             except ValueError:
-                return
+                return None
             if customer is None or Right.VIEW not in reader.access.rights_at(customer):
-                return
+                return None
         self._at[reader] = (message, pane[:20], customer)
         if reader in self._late:
-            return
+            return number
         wait = self._next.get(reader, 0.0) - time.monotonic()
         if wait <= 0:
             self._tell(reader)
         else:
             self._late[reader] = asyncio.get_running_loop().call_later(wait, self._tell, reader)
+        return number
 
     def leave(self, reader: Reader) -> None:
         if (late := self._late.pop(reader, None)) is not None:

@@ -94,6 +94,7 @@ def message(rnd: random.Random, seq: int) -> Facts:
         customer=rnd.choice(CUSTOMERS),
         degraded=rnd.choice((None, None, "no end of a part")),
         mails=mails,
+        seen=frozenset(rnd.sample(list(PEOPLE), rnd.choice((0, 0, 1, 2)))),
     )
 
 
@@ -129,13 +130,16 @@ def row_of(facts: Facts) -> dict[str, object]:
 
 def write(connection: Connection, messages: Iterable[Facts]) -> None:
     """Writes messages, their mails, claims, postings, and what they add to the kept counters."""
-    rows: dict[str, list[dict[str, object]]] = {name: [] for name in ("message", "mail", "claim", "posting", "tally")}
+    rows: dict[str, list[dict[str, object]]] = {
+        name: [] for name in ("message", "mail", "claim", "posting", "seen", "tally")
+    }
     tally: dict[tuple[str, str, str], int] = {}
     for facts in messages:
         row = row_of(facts)
         rows["message"].append(row)
         terms = terms_of(row, [m.rcpt for m in facts.mails])
         rows["posting"] += [{"term": term, "message": facts.id} for term in terms]
+        rows["seen"] += [{"message": facts.id, "account": PEOPLE[who], "at": NOW, "how": 0} for who in facts.seen]
         for m in facts.mails:
             key = (facts.customer, m.status, facts.verdict)
             tally[key] = tally.get(key, 0) + 1
@@ -214,6 +218,7 @@ def term(rnd: random.Random) -> str:
         f"at:{op}2026-09-21T12:00Z",
         f"expires:{op}{rnd.choice(('1h', '1d', '2w', '0s'))}",
         f"claim:{rnd.choice((*PEOPLE, 'me', 'none', 'any', 'nobody'))}",
+        f"seen:{rnd.choice((*PEOPLE, 'me', 'none', 'any', 'nobody'))}",
         f"requested:{rnd.choice(('yes', 'no', op + '1h', op + '1d'))}",
         f"degraded:{rnd.choice(('yes', 'no'))}",
         quoted if part.strip() else "invoice",

@@ -40,6 +40,7 @@ ONE = Facts(
         MailFacts(1, "bert@other.net", "RELEASED", NOW + 50 * HOUR),
         MailFacts(2, "cora@example.com", "ONHOLD", NOW + 50 * HOUR),
     ),
+    seen=frozenset({"bert"}),
 )
 
 
@@ -111,6 +112,10 @@ def which(text: str, facts: Facts = ONE) -> list[int]:
         ("claim:any", [0]),
         ("claim:none", [2]),
         ("-claim:me status:any", [1, 2]),
+        ("seen:me", []),
+        ("seen:bert", [0, 2]),
+        ("seen:none", []),
+        ("-seen:none", [0, 2]),
         ("degraded:no", [0, 2]),
         ("degraded:yes", []),
         (f"id:{encode_message(ONE.id)}", [0, 2]),

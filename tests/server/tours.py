@@ -47,6 +47,7 @@ TERMS = {
     "at": ">2020-01-01",
     "expires": ">1h",
     "claim": "none",
+    "seen": "any",
     "requested": "no",
     "degraded": "no",
     "id": "{id}",

@@ -101,7 +101,8 @@ class Marshal:
         once: Idempotency | None = None,
     ) -> ActAnswer:
         """One verb on one or a few mails or messages, at once. Raises `Refusal` if it was done to none of them."""
-        query = self.query(who, body.query) if body.query is not None else None
+        # Which mails of a message are meant is no matter of who looked at it; by now this person has.
+        query = self.query(who, body.query).without("seen") if body.query is not None else None
         targets = tuple(target(i) for i in ids)
         judged = await self.weighing.messages(who, (m for m, _ in targets)) if verb is Verb.RESCAN else {}
         act = Act(who.session, verb, targets, body, self.terms, query, judged)

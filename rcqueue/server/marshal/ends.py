@@ -86,7 +86,8 @@ class Purge(_OnMessages):
                 continue
             rows.put(t.message, (message,), {"purged": now})
             rows.sweep(_unless_needed(row["customer"], row["sha256"]))
-            rows.sweep(delete(t.message_detail).where(t.message_detail.c.message == message))
+            for table in (t.message_detail, t.seen):
+                rows.sweep(delete(table).where(table.c.message == message))
             decision.entries.append(Draft("mail.purge", customer=row["customer"], queue=row["queue"], message=message))
             decision.answer += 1
         return decision
@@ -104,7 +105,7 @@ class Forget(_OnMessages):
                 continue
             for mail in rows.mails[message].values():
                 rows.count(row["customer"], mail["status"], row["verdict"], -1)
-            for table in (t.mail, t.message_detail, t.posting, t.note):
+            for table in (t.mail, t.message_detail, t.posting, t.note, t.seen):
                 rows.sweep(delete(table).where(table.c.message == message))
             rows.sweep(delete(t.message).where(t.message.c.id == message))
             decision.answer += 1

@@ -24,6 +24,7 @@ from rcqueue.model.mail import (
     RowClaim,
     RuleHit,
     ScanResult,
+    SeenHow,
     VerdictDetail,
     from_us,
 )
@@ -36,6 +37,7 @@ from rcqueue.server.store.writer import Decision
 from .asking import who_asks
 from .mails import claim_ended
 from .refusal import Refusal
+from .seeing import saw
 
 MAILS_SHOWN = 500
 _FIELDS = TypeAdapter(list[tuple[str, str]], config=ConfigDict(hide_input_in_errors=True))
@@ -256,7 +258,7 @@ class OpenBody:
             session=self.session,
             facts={"part": self.part},
         )
-        refusal = None
+        refusal: Refusal | None = None
         if DataClass.BODY not in who.classes_at(row["customer"]):
             detail = f"you may not read bodies at {row['customer']}"
             refusal = Refusal("forbidden", detail, **{"class": DataClass.BODY.value})
@@ -266,6 +268,8 @@ class OpenBody:
             refusal = Refusal("claimed", f"at {row['customer']} only the claim's holder reads the body: claim it first")
         if refusal is not None:
             draft.kind, draft.facts = "denied", {"verb": "read", "part": self.part}
+        else:
+            saw(rows, self.message, who.account, now, SeenHow.READ)
         return Decision(refusal, [draft])
 
     def _locked_by_claims(self, rows: Rows, customer: str, account: int, now: int) -> bool:

@@ -13,7 +13,7 @@ from rcqueue.model.access import Access, DataClass, Right
 from rcqueue.model.act import POSTMASTER, ActAnswer, ActBody, MailResult, Result, Verb
 from rcqueue.model.ids import encode_mail
 from rcqueue.model.journal import LEASE
-from rcqueue.model.mail import from_us, to_us
+from rcqueue.model.mail import SeenHow, from_us, to_us
 from rcqueue.model.query import Query, matching
 from rcqueue.server.config_values import mail_address
 from rcqueue.server.store import tables as t
@@ -28,6 +28,7 @@ from .caps import beyond, cap_of
 from .doing import SECOND, Doing, Terms, lapsed, learn, not_done
 from .mails import MessageChange, claim_ended
 from .refusal import Refusal, no_right
+from .seeing import saw
 
 Target = tuple[int, int | None]  #: (message, n of a mail), or (message, None): its mails that the filter matches
 
@@ -199,6 +200,8 @@ class Act:
             results, drafts = act_on_message(doing, numbers)
             answer.results += results
             decision.entries += drafts
+            if drafts and self.verb in _LOOKED_AT:
+                saw(rows, message, who.account, now, SeenHow.ACTED)
             answer.fence = max(filter(None, (answer.fence, doing.fence)), default=None)
             answer.release = doing.release or answer.release
             if doing.recall_until:
@@ -231,6 +234,8 @@ def _numbers(rows: Rows, act: Act, message: int, n: int | None, who: Access, now
 
 
 _GRANTS = frozenset({Verb.CLAIM, Verb.TAKEOVER})
+#: Verbs that tell that the person saw the mail, when they name it. (A filter tells nothing of the kind.)
+_LOOKED_AT = frozenset(Verb) - _GRANTS - {Verb.UNCLAIM}
 
 
 def _renew(rows: Rows, session: int, now: int) -> None:

@@ -15,6 +15,7 @@ from starlette.websockets import WebSocketDisconnect
 from rcqueue.model.access import Access, Right
 from rcqueue.model.journal import API, PING
 from rcqueue.server.marshal import Refusal
+from rcqueue.server.marshal.seeing import Look
 from rcqueue.server.store import tables as t
 
 from .deps import Asker, Parts, parts_of, token_of
@@ -90,6 +91,7 @@ class _Open:
     def __init__(self, socket: WebSocket, parts: Parts, reader: Reader) -> None:
         self.socket, self.parts, self.reader = socket, parts, reader
         self.lock = asyncio.Lock()
+        self.at: int | None = None  # the message that the cursor rests on
 
     async def run(self) -> None:
         tasks = [asyncio.create_task(part()) for part in (self.send, self.receive, self.ping)]
@@ -160,7 +162,12 @@ class _Open:
             message = at.get("message")
             if message is not None and not isinstance(message, str):
                 raise ValueError
-            await self.parts.hub.presence.move(self.reader, message, str(at.get("pane", "")), self._customer)
+            presence, pane = self.parts.hub.presence, str(at.get("pane", ""))
+            looked = await presence.move(self.reader, message, pane, self._customer)
+            if looked is not None and looked != self.at:
+                with contextlib.suppress(Refusal):  # the session has just ended: the ping says so
+                    await self.parts.marshal.do(Look(self.reader.access.session, looked))
+            self.at = looked
 
     async def _customer(self, message: int) -> str | None:
         query = select(t.message.c.customer).where(t.message.c.id == message)

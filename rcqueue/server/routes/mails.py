@@ -18,6 +18,7 @@ from rcqueue.model.query import EVERY
 from rcqueue.model.query import Query as Filter
 from rcqueue.server.marshal import Refusal, show
 from rcqueue.server.marshal.entries import history
+from rcqueue.server.marshal.seeing import seen_by
 from rcqueue.server.marshal.timeline import timeline
 from rcqueue.server.reading.deep import Deep
 from rcqueue.server.store.database import head_seq
@@ -152,13 +153,15 @@ async def summary_of(asker: Viewer, id: str, query: str | None = None) -> dict[s
         )
         classes = who.classes_at(row.customer)
         answer: dict[str, Any] = {"row": rows_for(who, found)[0]}
+        seen = [one.model_dump(mode="json") for one in seen_by(connection, message)]
         if DataClass.ENVELOPE in classes:
             answer["envelope"] = show.envelope(connection, who, message)
         known = row.purged is None or row.passed or row.rejected  # of those there never were bytes
         if DataClass.HEADERS in classes and known:
             answer["headers"] = show.headers(connection, who, message)
             answer["verdict"] = show.verdict(connection, who, message)
-        return {k: v.model_dump(mode="json", exclude_none=True) if k != "row" else v for k, v in answer.items()}
+        parts = {k: v.model_dump(mode="json", exclude_none=True) if k != "row" else v for k, v in answer.items()}
+        return parts | {"seen": seen}
 
     return await asker.read(read)
 

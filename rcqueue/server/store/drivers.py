@@ -175,6 +175,10 @@ def _offered(f: Filter, term: Term) -> Driver | None:
         case "claim" if term.op == "=":
             mine = t.claim.c.account == account_named(term.value)
             return Driver((Source(t.claim.c.message, (mine,), repeats=True),))
+        case "seen" if term.op == "any":
+            return Driver((Source(t.seen.c.message, repeats=True),), proves)
+        case "seen" if term.op == "=":
+            return Driver((Source(t.seen.c.message, (t.seen.c.account == account_named(term.value),)),), proves)
         case "degraded" if term.value:
             return Driver((Source(message_id, (t.message.c.degraded.is_not(None),)),), proves)
         case "id":

@@ -72,7 +72,7 @@ def _upwards(path: str, separator: str, *, from_left: bool) -> list[str]:
 
 
 def facts_of(rows: Rows, message: int) -> Facts:
-    """The facts of a message as a batch has it at hand."""
+    """The facts of a message as a batch has it at hand: not who looked at it."""
     row = rows.tables[t.message.name][message,]
     claims = rows.claims[message]
     names = {n: rows.tables[t.account.name][claim["account"],]["name"] for n, claim in claims.items()}
@@ -127,6 +127,14 @@ def _claim(term: Term, now_us: int) -> Condition:
     return not_(found) if term.op == "none" else found
 
 
+def _seen(term: Term, now_us: int) -> Condition:
+    looked = [t.seen.c.message == t.message.c.id]
+    if term.op == "=":
+        looked.append(t.seen.c.account == account_named(term.value))
+    found = exists().where(*looked).correlate(t.message)
+    return not_(found) if term.op == "none" else found
+
+
 def _requested(term: Term, now_us: int) -> Condition:
     at = t.mail.c.requested
     if term.op == "=":
@@ -162,6 +170,7 @@ CONDITIONS: dict[str, Callable[[Term, int], Condition]] = {
     "at": lambda term, now: COMPARE[term.op](t.message.c.at, term.value),
     "expires": _expires,
     "claim": _claim,
+    "seen": _seen,
     "requested": _requested,
     "degraded": lambda term, now: t.message.c.degraded.is_not(None) if term.value else t.message.c.degraded.is_(None),
     "id": _id,

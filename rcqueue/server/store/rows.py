@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Table, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, CursorResult, Table, bindparam, case, delete, insert, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from rcqueue.model.access import Access, Grant
@@ -286,7 +286,8 @@ class Rows:
         for name, rows in self.appended.items():
             if rows:
                 table = t.metadata.tables[name]
-                connection.execute(_insert_new(connection, table) if name in _SAME else insert(table), rows)
+                how = _insert_new if name in _SAME else _see if name == t.seen.name else _insert
+                connection.execute(how(connection, table), rows)
         for (name, columns), rows in updates.items():
             table = t.metadata.tables[name]
             connection.execute(
@@ -364,3 +365,15 @@ def _add(connection: Connection, table: Table, counts: Sequence[str]) -> Any:
     statement = _dialect_insert(connection)(table)
     added = {name: table.c[name] + statement.excluded[name] for name in counts}
     return statement.on_conflict_do_update(index_elements=list(_PRIMARY[table.name]), set_=added)
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    return insert(table)
+
+
+def _see(connection: Connection, table: Table) -> Any:
+    """Who looks again looked last now; what they did before stays, if it was more."""
+    statement = _dialect_insert(connection)(table)
+    new, old = statement.excluded, table.c
+    most = case((new.how > old.how, new.how), else_=old.how)
+    return statement.on_conflict_do_update(index_elements=["message", "account"], set_={"at": new.at, "how": most})

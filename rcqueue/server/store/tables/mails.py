@@ -172,6 +172,19 @@ attempt = Table(
     Index("attempt_open", "started", sqlite_where=text("finished IS NULL"), postgresql_where=text("finished IS NULL")),
 )
 
+#: Who looked at a message: no entry of the journal, and purged with its bytes.
+seen = Table(
+    "seen",
+    metadata,
+    Column("message", Big, nullable=False),
+    Column("account", Big, nullable=False),
+    Column("at", Big, nullable=False),  # the last time
+    Column("how", Integer, nullable=False),  # the most that they did: model.mail.SeenHow by its place
+    PrimaryKeyConstraint("message", "account"),
+    Index("seen_account", "account", "message"),
+    sqlite_with_rowid=False,
+)
+
 note = Table(
     "note",
     metadata,

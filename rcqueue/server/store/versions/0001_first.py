@@ -535,6 +535,16 @@ def upgrade() -> None:
     )
     op.create_index("rule_file_name", "rule_file", ["scanner", "name", "seq"], unique=False)
     op.create_table(
+        "seen",
+        sa.Column("message", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("how", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("message", "account"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("seen_account", "seen", ["account", "message"], unique=False)
+    op.create_table(
         "sender_rule",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
