@@ -89,6 +89,8 @@ def route_of(action: Action) -> str:
             return f"POST {where}" + ("/test" if action.verb == "test" else "")
         case "list":
             return f"GET {where}"
+        case "facets":
+            return f"GET {V1}/facets"
         case "show" | "set" if action.object == "policy":  # there is one
             return f"GET {where}" if action.verb == "show" else f"POST {where}/set"
         case "allow" | "block" | "send" | "start":

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from pydantic import Field, TypeAdapter, ValidationError
 
 from rcqueue.model.act import ActAnswer, ActBody, ActProgress, ActRequest, Confirm, MailResult, Verb
+from rcqueue.model.facet import Facets
 from rcqueue.model.health import Health, Wall
 from rcqueue.model.journal import Entry, History, Timeline
 from rcqueue.model.mail import (
@@ -162,6 +163,11 @@ class Api(Http):
 
     async def counts(self, query: str | None = None) -> QueryCounts:
         return _model(QueryCounts, await self.get(V1 + "/counts", {"query": query}))
+
+    async def facets(self, query: str = "", by: Iterable[str] = (), limit: int = 12) -> Facets:
+        """What the mails that match have in common; `by`: some of model.facet.FACETS, all that may be seen if empty."""
+        params: Params = {"query": query, "by": ",".join(by), "limit": limit}
+        return _model(Facets, await self.get(V1 + "/facets", params))
 
     async def summary(self, id: str, query: str | None = None) -> Summary:
         return _model(Summary, await self.get(_mail(id), {"query": query}))

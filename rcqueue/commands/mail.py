@@ -1,4 +1,4 @@
-"""list and show."""
+"""list, facets and show."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _PAGE = 500
 _PARTS = ("summary", "envelope", "headers", "verdict", "receipt", "history", "timeline", "attachments", "text", "raw")
 
+_BY = "sender domain recipient rule verdict customer, some with commas; else all that you may see"
 _SHOW_MORE = """
 ID is a message's or a mail's. The body (text, raw) needs the class body; reading it goes on record.
 raw writes the stored bytes as they are, to a pipe or a file and never to a terminal.
@@ -42,6 +43,13 @@ def add(commands: Commands) -> None:
     listing.add_argument("--mails", action="store_true", help="one line a mail (a recipient), not a message")
     json_option(listing)
     listing.set_defaults(run=connected(_list))
+
+    facets = commands.add(named("mail.facets").cli or "facets", named("mail.facets").help, more=FILTER_HELP)
+    _filter(facets)
+    facets.add_argument("--by", metavar="FACETS", default="", help=_BY)
+    facets.add_argument("--limit", metavar="N", type=number(1), default=12, help="values of each facet, if not said 12")
+    json_option(facets)
+    facets.set_defaults(run=connected(_facets))
 
     show = commands.add(named("mail.show").cli or "show", "show one mail, or a part of it", more=_SHOW_MORE)
     show.add_argument("id", metavar="ID")
@@ -132,6 +140,20 @@ def _cells(row: Row, out: Out) -> list[object]:
     shown = size(row.size) if out.tty else row.size
     at = out.when(row.timestamp, "%Y-%m-%d %H:%M")
     return [row.id, at, row.status, row.verdict, score, shown, claim, row.fromEmail, to, row.subject]
+
+
+# -- facets
+
+
+async def _facets(args: argparse.Namespace, api: Api, out: Out) -> int:
+    answer = await api.facets(" ".join(args.filter), args.by.split(","), args.limit)
+    table = out.table((Column("FACET", 9), Column("MAILS", -9), Column("TERM", 0)))
+    for facet in answer.facets:
+        if out.as_json:
+            out.json(facet)
+        for value in () if out.as_json else facet.values:
+            table.row([facet.by, f"{value.mails}{'+' if facet.capped else ''}", value.term])
+    return DONE
 
 
 # -- show

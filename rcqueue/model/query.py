@@ -165,6 +165,11 @@ def _quoted(shown: str, bare: bool) -> str:
     return '"' + re.sub(r'(["\\])', r"\\\1", shown) + '"'
 
 
+def written(field: str, value: str) -> str:
+    """A term on a field as it is written, its value in quotes where it needs them."""
+    return f"{field}:{_quoted(value, bare=False)}"
+
+
 def _unknown(name: str, term: str, place: int) -> QueryError:
     names = sorted(set(FIELDS) - {WORD})
     close = difflib.get_close_matches(name, names, 3, 0.55)

@@ -66,6 +66,19 @@ def held(as_, cli: Cli, home: Path) -> str:
     return str(id)
 
 
+def test_facets_name_the_terms_that_narrow(held: str, cli: Cli) -> None:
+    shown = [line.split("\t") for line in cli("facets", f"id:{held}", "--by", "domain,recipient").out.splitlines()]
+    assert shown == [["domain", "1", "from:gmail.com"], ["recipient", "1", "to:salestest@rackcorp.example"]]
+    (facet,) = [json.loads(line) for line in cli("facets", f"id:{held}", "--by", "domain", "--json").out.splitlines()]
+    assert facet["values"] == [{"value": "gmail.com", "mails": 1, "term": "from:gmail.com"}]
+    assert cli("list", "--json", f"id:{held}", facet["values"][0]["term"]).out
+    ended = cli("facets", "--by", "colour")
+    assert ended.status == 2 and "some of sender" in ended.err
+    assert (
+        cli("acpi", '{"cmd": "mail.facets", "by": "domain", "filter": "id:' + held + '"}').out.count("gmail.com") == 2
+    )
+
+
 def test_import_show_and_again(held: str, cli: Cli, home: Path) -> None:
     again = cli("import", str(home / "a.eml"), "--from", "ann@gmail.com", "--json")
     assert json.loads(again.out)["ids"] == [held], "a repeat does nothing"

@@ -15,6 +15,7 @@ import pytest
 
 from rcqueue.cli import main
 from rcqueue.model.access import ROLES, ROOT, DataClass, Right, Role
+from rcqueue.model.facet import FACETS
 from rcqueue.model.fields import FIELDS
 from rcqueue.model.query import SORTS
 
@@ -62,6 +63,7 @@ async def asked_with(http: httpx.AsyncClient, query: str, id: str) -> dict[str, 
         "page": await http.get(f"{v1}/mails", params={"query": query}),
         "rows": await http.get(f"{v1}/mails/rows", params={"query": query, "ids": id}),
         "counts": await http.get(f"{v1}/counts", params={"query": query}),
+        "facets": await http.get(f"{v1}/facets", params={"query": query, "by": "verdict"}),
         "summary": await http.get(f"{v1}/mails/{id}", params={"query": query}),
         "act": await http.post(f"{v1}/mails/{id}/note", headers=key(), json={"note": "x", "query": query}),
         "acts": await http.post(f"{v1}/acts", headers=key(), json={"verb": "extend", "query": query}),
@@ -99,6 +101,25 @@ async def test_so_is_a_sort_and_a_key_of_acpi(live: Live):
             answer = await http.post("/acpi", json={key: "a@b.example"})
             assert answer.status_code == 403, key
             assert answer.json()["code"] == "ERROR"
+
+
+async def test_so_is_a_facet_and_without_a_name_it_is_left_out(live: Live):
+    await held(live)
+    async with client(live, "otis") as http:
+        for name, kind in FACETS.items():
+            for answer in (
+                await http.get("/api/v1/facets", params={"by": name}),
+                await http.post("/acpi", json={"cmd": "mail.facets", "by": name}),
+            ):
+                assert answer.status_code == (403 if kind.needs else 200), name
+                assert not kind.needs or answer.json()["class"] in kind.needs
+        answer = await http.get("/api/v1/facets")
+        assert [facet["by"] for facet in answer.json()["facets"]] == ["verdict", "customer"]
+        assert ONLY[DataClass.ENVELOPE] not in answer.text
+    async with client(live, "ben") as http:
+        answer = await http.get("/api/v1/facets")
+        assert [facet["by"] for facet in answer.json()["facets"]] == list(FACETS)
+        assert ONLY[DataClass.ENVELOPE] in answer.text
 
 
 async def test_the_command_line_says_which_class_and_ends_with_3(

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rcqueue.model.access import Grant
 from rcqueue.model.act import ActBody, ActRequest, ActState, ReleaseAs, Verb
+from rcqueue.model.facet import MAX_VALUES
 from rcqueue.model.ids import encode_message
 from rcqueue.model.mail import Part
 from rcqueue.model.query import QueryError, QueryForbidden
@@ -29,7 +30,7 @@ from .acpi_arguments import said as _said
 from .acpi_arguments import time as _time
 from .acpi_mails import FIELDS, Selection, select_mails, show_mails
 from .deps import Asker, Viewer
-from .mails import number, part_of, read_raw, summary_of
+from .mails import facets_of, number, part_of, read_raw, summary_of
 
 router = APIRouter(tags=["acpi"])
 Lines = AsyncIterator[dict[str, Any]]
@@ -291,6 +292,15 @@ async def _show(asker: Viewer, arguments: dict[str, Any]) -> Any:
     return (await part_of(asker, id, Part(part))).model_dump(mode="json", exclude_none=True)
 
 
+async def _facets(asker: Viewer, arguments: dict[str, Any]) -> Any:
+    query, by = take(arguments, "filter", str, ""), take(arguments, "by", str, "")
+    limit = take(arguments, "limit", int, 12)
+    if not 1 <= limit <= MAX_VALUES:
+        raise ValueError(f"limit: 1 to {MAX_VALUES} was expected")
+    found = await facets_of(asker, query, by, limit)
+    return [facet.model_dump(mode="json") for facet in found.facets]
+
+
 async def _body(asker: Viewer, arguments: dict[str, Any]) -> Any:
     id = take(arguments, "id", str)
     nothing_else(arguments, "mail.body")
@@ -395,6 +405,7 @@ async def _list(asker: Viewer, arguments: dict[str, Any]) -> Any:
 COMMANDS: dict[str, Command] = {
     **{f"mail.{verb}": _act(verb) for verb in Verb},
     "mail.list": _list,
+    "mail.facets": _facets,
     "mail.show": _show,
     "mail.body": _body,
     "act.list": _acts,

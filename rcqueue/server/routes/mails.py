@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from rcqueue.model.access import Access, DataClass
 from rcqueue.model.act import ActBody, Verb
+from rcqueue.model.facet import MAX_VALUES, Facets, chosen
 from rcqueue.model.ids import encode_message, parse_id
 from rcqueue.model.mail import Attachments, Part, Text, to_us
 from rcqueue.model.query import EVERY
@@ -22,6 +23,7 @@ from rcqueue.server.marshal.seeing import seen_by
 from rcqueue.server.marshal.timeline import timeline
 from rcqueue.server.reading.deep import Deep
 from rcqueue.server.store.database import head_seq
+from rcqueue.server.store.facets import facets as count_facets
 from rcqueue.server.store.pages import RowData, build_row, check_query, counts, page, rows_by_id
 
 from .deps import Asker, Viewer
@@ -131,6 +133,30 @@ async def count(asker: Asker, query: str | None = None) -> Response:
         return answer
 
     return json_answer(await asker.read(read))
+
+
+@router.get("/facets")
+async def facets(
+    asker: Asker, query: str = "", by: str = "", limit: Annotated[int, Query(ge=1, le=MAX_VALUES)] = 12
+) -> Facets:
+    """What the mails that match have in common, counted. `by`: some facets, with commas; all that may be seen."""
+    return await facets_of(asker, query, by, limit)
+
+
+async def facets_of(asker: Viewer, query: str, by: str, limit: int) -> Facets:
+    marshal = asker.parts.marshal
+    now = marshal.clock.now()
+
+    def read(connection: Connection, who: Access) -> Facets:
+        wanted = marshal.query(who, query)
+        try:
+            names = chosen(by, who.classes_everywhere())
+        except ValueError as error:
+            raise Refusal("bad-request", str(error)) from None
+        found = count_facets(connection, who, wanted, names, limit, now_us=now)
+        return Facets(seq=head_seq(connection), partial=any(facet.capped for facet in found), facets=found)
+
+    return await asker.read(read)
 
 
 # -- one mail

@@ -10,7 +10,7 @@ import base64
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -83,7 +83,7 @@ def check_query(access: Access, query: Query, sort: str = "-time") -> None:
     check(query, access.classes_everywhere(), sort)
 
 
-def _filter(access: Access | None, query: Query, now_us: int) -> Filter:
+def filter_for(access: Access | None, query: Query, now_us: int) -> Filter:
     return Filter(query, now_us, None if access is None else access.customers(Right.VIEW))
 
 
@@ -159,7 +159,7 @@ def page(
         raise ValueError(f"limit {limit}: expected 1 to {MAX_PAGE}")
     name, descending = parse_sort(sort)
     order = Order(name, descending)
-    f = _filter(access, query, now_us)
+    f = filter_for(access, query, now_us)
     cursor = before if before is not None else after
     start = decode_cursor(sort, cursor) if cursor is not None else None
     if at is not None:
@@ -206,7 +206,7 @@ def rows_by_id(
     connection: Connection, access: Access | None, ids: Sequence[int], query: Query, now_us: int
 ) -> list[RowData]:
     """The rows of those messages that match and may be viewed (`access` None: by anyone), in the order of `ids`."""
-    f = _filter(access, query, now_us)
+    f = filter_for(access, query, now_us)
     if f.empty or not ids:
         return []
     found = select(message_id).where(message_id.in_(SOME), *f.on_message())
@@ -219,7 +219,7 @@ def rows_by_id(
 
 def matching_mails(connection: Connection, access: Access | None, query: Query, now_us: int) -> Iterator[MailRef]:
     """Every mail that matches and may be viewed, oldest message first."""
-    f = _filter(access, query, now_us)
+    f = filter_for(access, query, now_us)
     mails = select(*_REF).where(t.mail.c.message.in_(SOME), *f.on_mail)
     mails = mails.order_by(t.mail.c.message, t.mail.c.n)
     for found in everything(connection, f, BATCH):
@@ -230,7 +230,7 @@ def matching_mails(connection: Connection, access: Access | None, query: Query, 
 
 def mails_of(connection: Connection, message: int, query: Query, now_us: int) -> list[MailRef]:
     """The mails of one message that match."""
-    f = _filter(None, query, now_us)
+    f = filter_for(None, query, now_us)
     mails = (
         select(*_REF)
         .join(t.message, t.message.c.id == t.mail.c.message)
@@ -245,19 +245,20 @@ def counts(
     """The kept counters over what may be viewed; with a query how many mails match it, and match but for the status."""
     began = time.perf_counter()
     tally = Tally(status=dict.fromkeys(STATUSES, 0))
-    for status, verdict, n in _kept(connection, access.customers(Right.VIEW), ()):
+    for status, verdict, n in kept(connection, access, (), t.tally.c.status, t.tally.c.verdict):
         tally.status[status] += n
         if status == "ONHOLD" and n:
             tally.verdict[verdict] = n
     if query is None:
         return tally
     check_query(access, query)
-    if all(term.field in ("status", "verdict", "customer") for term in query.terms):
-        by_status, tally.capped = _count_kept(connection, access, query), False
+    if kept_answers(query):
+        others_too = [term for term in query.terms if term.field != "status"]
+        by_status, tally.capped = Counter(dict(kept(connection, access, others_too, t.tally.c.status))), False
     else:
         others = query.with_statuses(frozenset(STATUSES) - query.statuses)
-        by_status, tally.capped = _count(connection, _filter(access, query, now_us), began + budget_s / 2)
-        by_status += _count(connection, _filter(access, others, now_us), began + budget_s)[0]
+        by_status, tally.capped = _count(connection, filter_for(access, query, now_us), began + budget_s / 2)
+        by_status += _count(connection, filter_for(access, others, now_us), began + budget_s)[0]
     tally.matching = sum(by_status[status] for status in query.statuses)
     tally.others = {
         status: by_status[status] for status in STATUSES if by_status[status] and status not in query.statuses
@@ -265,25 +266,27 @@ def counts(
     return tally
 
 
-def _kept(connection: Connection, customers: Sequence[str], terms: Sequence[Term]) -> list[Any]:
-    """(status, verdict, mails) of the kept counters, at some customers and where terms on customers hold."""
+def kept_answers(query: Query) -> bool:
+    """Whether the kept counters can say how many mails match."""
+    return all(term.field in _KEPT for term in query.terms)
+
+
+def kept(connection: Connection, access: Access, terms: Sequence[Term], *by: Any) -> list[Any]:
+    """(*by, mails): sums of the kept counters by some of their columns, over what may be viewed and where terms on
+    status, verdict and customer hold."""
     column = t.tally.c.customer
-    where = [or_(false(), *(at_customer(path, column) for path in customers))]
+    where = [or_(false(), *(at_customer(path, column) for path in access.customers(Right.VIEW)))]
     for term in terms:
-        there = or_(*(at_customer(path, column) for path in term.value))
-        where.append(not_(there) if term.negated else there)
-    kept = select(t.tally.c.status, t.tally.c.verdict, func.sum(t.tally.c.n)).where(*where)
-    return list(connection.execute(kept.group_by(t.tally.c.status, t.tally.c.verdict)))
+        holds = _KEPT[term.field](term)
+        where.append(not_(holds) if term.negated else holds)
+    return list(connection.execute(select(*by, func.sum(t.tally.c.n)).where(*where).group_by(*by)))
 
 
-def _count_kept(connection: Connection, access: Access, query: Query) -> Counter[str]:
-    on_customer = [term for term in query.terms if term.field == "customer"]
-    on_verdict = [term for term in query.terms if term.field == "verdict"]
-    found: Counter[str] = Counter()
-    for status, verdict, n in _kept(connection, access.customers(Right.VIEW), on_customer):
-        if all((verdict in term.value) != term.negated for term in on_verdict):
-            found[status] += n
-    return found
+_KEPT: dict[str, Callable[[Term], Any]] = {
+    "status": lambda term: t.tally.c.status.in_(sorted(term.value)),
+    "verdict": lambda term: t.tally.c.verdict.in_(sorted(term.value)),
+    "customer": lambda term: or_(*(at_customer(path, t.tally.c.customer) for path in term.value)),
+}
 
 
 def _count(connection: Connection, f: Filter, deadline: float) -> tuple[Counter[str], bool]:

@@ -46,12 +46,12 @@ TERM_CHARS = 400  #: more than any value of the language, and well below what an
 
 def terms_of(message: Mapping[str, Any], recipients: Iterable[str]) -> list[str]:
     """The postings of a message, given its row of the table `message` and the addresses of its mails."""
-    terms = {f"customer:{path}": None for path in _upwards(message["customer"], "/", from_left=True) if path != ROOT}
+    terms = {f"customer:{path}": None for path in upwards(message["customer"], "/", from_left=True) if path != ROOT}
     for field, addresses in (("from", (message["from_email"], message["sender"])), ("to", recipients)):
         for address in map(fields.fold_ascii, addresses):
             if address:
                 terms[f"{field}:{address}"] = None
-            for domain in _upwards(fields.domain_of(address), ".", from_left=False):
+            for domain in upwards(fields.domain_of(address), ".", from_left=False):
                 terms[f"{field}:{domain}"] = None
     if not message["sender"]:
         terms["from:<>"] = None
@@ -63,7 +63,7 @@ def words_of(message: Mapping[str, Any], recipients: Iterable[str]) -> str:
     return fields.words_of(message["subject"], message["from_email"], message["sender"], recipients)
 
 
-def _upwards(path: str, separator: str, *, from_left: bool) -> list[str]:
+def upwards(path: str, separator: str, *, from_left: bool) -> list[str]:
     """`path` and each element above it: acme/sales, acme (from the left); mail.example.org, example.org, org."""
     parts = path.split(separator)
     cuts = range(len(parts))

@@ -174,9 +174,14 @@ def find(
     return Found(places, None if walk.done else walk.edge)
 
 
-def everything(connection: Connection, f: Filter, want: int, deadline: float | None = None) -> Iterator[Found]:
-    """All that match, oldest first, `want` at a time."""
-    order, start = Order("time", descending=False), None
+OLDEST, NEWEST = Order("time", descending=False), Order("time", descending=True)
+
+
+def everything(
+    connection: Connection, f: Filter, want: int, deadline: float | None = None, order: Order = OLDEST
+) -> Iterator[Found]:
+    """All that match, `want` at a time; with a deadline as far as that lets it come: the last has an edge then."""
+    start = None
     while True:
         found = find(connection, f, order, start, want, deadline)
         yield found
