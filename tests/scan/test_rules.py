@@ -122,6 +122,24 @@ async def test_a_pushed_rule_hits_is_rolled_back_when_it_is_not_reloaded_and_tak
     assert [one["outcome"] for one in await entries(live, "rules.rollback")] == ["begun", "installed"]
 
 
+async def test_a_push_that_can_neither_be_loaded_nor_put_back_has_failed(live: Live, spamd: Spamd, tmp_path: Path):
+    anna, works = live.api("anna"), spamd_script(tmp_path).read_text()
+    good = await anna.push_rules("own.cf", RULE.format("one", 3.25), "a campaign")
+    spamd_script(tmp_path).write_text(f"#!/bin/sh\nmkdir {spamd.site}/.own.cf.part\necho ill >&2\nexit 3\n")
+    try:
+        pushed = await anna.push_rules("own.cf", RULE.format("two", 1), "better")
+    finally:
+        (spamd.site / ".own.cf.part").rmdir()
+        spamd_script(tmp_path).write_text(works)
+    why = ["the reload command ended with status 3", "ill"]
+    assert pushed.outcome == "failed"
+    assert pushed.said == [*why, "then, with the file put back:", f"{spamd.site}: Is a directory"]
+    assert [file.sha256 for file in await anna.rules()] == [good.sha256]  # what is not sure is not in force
+    last = (await anna.health()).rules
+    assert last is not None and last.outcome == "failed"
+    assert [one["outcome"] for one in await entries(live, "rules.push")] == ["begun", "installed", "begun", "failed"]
+
+
 async def test_a_file_goes_back_one_push_at_a_time(live: Live, clamd: Clamd):
     anna = live.api("anna")
     pushed = [await anna.push_rules("own.ndb", signature(word), "a campaign") for word in ("one", "two")]

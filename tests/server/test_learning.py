@@ -137,7 +137,7 @@ class Closing(Api):
 
 @pytest.mark.parametrize("together", [True, False])
 async def test_the_act_and_its_learning_are_one_transaction(queue, monkeypatch, together):
-    """Where the task can't be written the mail is not deleted; without that rule (not `together`) it is, and unlearned."""
+    """Where the task can't be written the mail is not deleted; without that rule it is, and never learned."""
     held = await queue.hold()
     if not together:
         monkeypatch.setattr(verbs, "learn", lambda d, as_: d.facts.update(learn=as_))  # the task is left for later
