@@ -17,10 +17,12 @@ from rcqueue.model.facet import Facets
 from rcqueue.model.health import Health, Wall
 from rcqueue.model.journal import Entry, History, Timeline
 from rcqueue.model.mail import (
+    BODIES,
     Attachments,
     Counts,
     Envelope,
     Headers,
+    Hex,
     Page,
     Part,
     ReceiptDetail,
@@ -46,7 +48,7 @@ __all__ = ["Api", "ApiProblem", "Unreachable"]
 V1 = "/api/v1"
 _Model = TypeVar("_Model", bound=Wire)
 
-PartModel = Summary | Envelope | Headers | VerdictDetail | ReceiptDetail | History | Timeline | Attachments | Text
+PartModel = Summary | Envelope | Headers | VerdictDetail | ReceiptDetail | History | Timeline | Attachments | Text | Hex
 
 PART_MODELS: dict[Part, type[PartModel]] = {
     Part.SUMMARY: Summary,
@@ -58,6 +60,8 @@ PART_MODELS: dict[Part, type[PartModel]] = {
     Part.TIMELINE: Timeline,
     Part.ATTACHMENTS: Attachments,
     Part.TEXT: Text,
+    Part.HTML: Text,
+    Part.HEX: Hex,
 }
 
 
@@ -172,12 +176,18 @@ class Api(Http):
     async def summary(self, id: str, query: str | None = None) -> Summary:
         return _model(Summary, await self.get(_mail(id), {"query": query}))
 
-    async def part(self, id: str, part: Part | str) -> PartModel:
-        """Any part but raw. `text` is a read of the body: it goes on record."""
+    async def part(self, id: str, part: Part | str, at: int = 0) -> PartModel:
+        """Any part but raw. Those of the body are on record. `at`: of hex, the offset that its page begins at."""
         part = Part(part)
         if part is Part.SUMMARY:
             return await self.summary(id)
-        return _model(PART_MODELS[part], await self.get(_mail(id, part), body=part is Part.TEXT))
+        return _model(PART_MODELS[part], await self.get(_mail(id, part), {"at": at or None}, body=part in BODIES))
+
+    async def hex(self, id: str, at: int) -> Hex:
+        """A page of the stored bytes. On record when it is the first, at 0."""
+        page = await self.part(id, Part.HEX, at)
+        assert isinstance(page, Hex)
+        return page
 
     def raw(self, id: str) -> AsyncIterator[bytes]:
         """The stored bytes as they are. A read of the body: it goes on record."""

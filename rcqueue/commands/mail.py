@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from rcqueue.model.mail import Row
 
 _PAGE = 500
-_PARTS = ("summary", "envelope", "headers", "verdict", "receipt", "history", "timeline", "attachments", "text", "raw")
+_PARTS = ("summary", "envelope", "headers", "verdict", "receipt", "history", "timeline", "attachments", "text")
+_BODY_PARTS = ("html", "hex", "raw")
 
 _BY = "sender domain recipient rule verdict customer, some with commas; else all that you may see"
 _SHOW_MORE = """
-ID is a message's or a mail's. The body (text, raw) needs the class body; reading it goes on record.
+ID is a message's or a mail's. The body (text, html, hex, raw) needs the class body; reading it goes
+on record. text has links that open nowhere, and says what it does not show; html is the source of its HTML.
 raw writes the stored bytes as they are, to a pipe or a file and never to a terminal.
 """
 
@@ -53,7 +55,7 @@ def add(commands: Commands) -> None:
 
     show = commands.add(named("mail.show").cli or "show", "show one mail, or a part of it", more=_SHOW_MORE)
     show.add_argument("id", metavar="ID")
-    show.add_argument("--part", choices=_PARTS, default="summary", help="summary if not said")
+    show.add_argument("--part", choices=(*_PARTS, *_BODY_PARTS), default="summary", help="summary if not said")
     show.add_argument("--output", metavar="FILE", help="write it to this file, readable by its owner alone")
     json_option(show)
     show.set_defaults(run=_show)
@@ -161,7 +163,7 @@ async def _facets(args: argparse.Namespace, api: Api, out: Out) -> int:
 
 def _show(args: argparse.Namespace) -> int:
     ids_of([args.id])
-    run: Run = connected(_show_raw if args.part == "raw" else _show_part)
+    run: Run = connected({"raw": _show_raw, "hex": _show_hex}.get(args.part, _show_part))
     if args.part == "raw":
         if args.json:
             raise Failure(USAGE, "show: --json does not go with --part raw: those are the stored bytes as they are")
@@ -175,6 +177,20 @@ async def _show_raw(args: argparse.Namespace, api: Api, out: Out) -> int:
         async for chunk in api.raw(args.id):
             file.write(chunk)
         file.flush()
+    return DONE
+
+
+async def _show_hex(args: argparse.Namespace, api: Api, out: Out) -> int:
+    """Page by page: it is four times as long as the mail."""
+    with _target(args.output) as file:
+        at, size = 0, 1
+        text = io.TextIOWrapper(file, "utf-8", write_through=True)
+        to = out if args.output is None else Out(text, as_json=args.json)
+        while at < size:
+            page = await api.hex(args.id, at)
+            _print_part(page, to)
+            at, size = at + max(1, len(page.data) // 2), page.size
+        text.detach()  # `_target` closes it
     return DONE
 
 

@@ -7,11 +7,16 @@ from datetime import datetime
 from typing import Any
 
 from rcqueue.client.api import PartModel
+from rcqueue.client.dump import hex_lines
 from rcqueue.model.journal import History, Step, Timeline
 from rcqueue.model.mail import (
+    Attachment,
     Attachments,
+    Author,
+    AuthResult,
     Envelope,
     Headers,
+    Hex,
     ReceiptDetail,
     Row,
     ScanResult,
@@ -38,6 +43,8 @@ def render(model: PartModel, when: When) -> Iterator[str]:
     elif isinstance(model, Envelope):
         yield from _envelope(model, when)
     elif isinstance(model, Headers):
+        yield from (_author(author) for author in model.authors)
+        yield from (_result(result) for result in model.auth)
         yield from (f"{field.name}: {field.value}" for field in model.fields)
         if model.withheld:
             yield f"({model.withheld} fields that are not listed)"
@@ -55,13 +62,45 @@ def render(model: PartModel, when: When) -> Iterator[str]:
             yield f"(and {model.more} steps before)"
         yield from (_step(step, when) for step in model.steps)
     elif isinstance(model, Attachments):
-        yield from (f"{one.size:>10}  {one.type:<28}  {one.name}  sha256 {one.sha256}" for one in model.attachments)
+        yield from map(_attachment, model.attachments)
         yield from _degraded(model.degraded)
     elif isinstance(model, Text):
         yield from model.text.split("\n")
         if model.truncated:
             yield "(cut: there is more; --part raw has it all)"
+        yield from _beside(model)
         yield from _degraded(model.degraded)
+    elif isinstance(model, Hex):
+        yield from hex_lines(bytes.fromhex(model.data), model.at)
+
+
+def _author(author: Author) -> str:
+    which = f"{author.field} {author.nth}" if author.nth > 1 else author.field
+    name = f'  "{author.name}"' if author.name else ""
+    return f"{which}  <{author.address}>{name}" + (f"  ! {'; '.join(author.marks)}" if author.marks else "")
+
+
+def _result(one: AuthResult) -> str:
+    of = f" of {one.of}" if one.of else ""
+    return f"{one.method} {one.result}{of}, " + (f"said by {one.by or 'nobody'}" if one.said else f"by {one.by}")
+
+
+def _attachment(one: Attachment) -> str:
+    content = f"  {one.content}" if one.content else ""
+    marks = f"  ! {'; '.join(one.marks)}" if one.marks else ""
+    return f"{one.size:>10}  {one.type:<28}  {one.name}{content}  sha256 {one.sha256}{marks}"
+
+
+def _beside(text: Text) -> Iterator[str]:
+    """What there is to say of a body, below it."""
+    about = (text.source, text.charset, text.encoding, f"language {text.language}" if text.language else "")
+    yield ""
+    yield f"-- {', '.join(filter(None, about))}"
+    yield from (f"-- ! {mark}" for mark in text.marks)
+    for link in text.links:
+        yield f"-- link {link.to}" + (f"  ! {'; '.join(link.marks)}" if link.marks else "")
+    if text.more_links:
+        yield f"-- and {text.more_links} links more"
 
 
 def _facts(facts: Mapping[str, Any]) -> Iterator[str]:

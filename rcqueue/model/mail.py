@@ -144,6 +144,26 @@ class Hop(Wire):
     raw: str = ""
 
 
+class Author(Wire):
+    """An address that a message names as its author, or wants answers sent to."""
+
+    field: str  #: From, Sender, Reply-To; Envelope: the envelope sender
+    address: str
+    name: str = ""  #: display name
+    nth: int = 1  #: the how manieth field of that name it stands in
+    marks: list[str] = []  #: what there is to say against it, in our words
+
+
+class AuthResult(Wire):
+    """One result of an Authentication-Results, ARC-Authentication-Results or Received-SPF field."""
+
+    method: str  #: spf, dkim, dmarc, arc
+    result: str  #: pass, fail ...
+    of: str = ""  #: the domain that it is about
+    by: str = ""  #: who says so
+    said: bool = True  #: by nobody whom the configuration trusts: anybody may have written it
+
+
 class Dsn(Wire):
     """What the sender asks to be told of what becomes of a message (RFC 3461), as it was said and is said again."""
 
@@ -173,14 +193,26 @@ class Receipt(Wire):
     data_at: Time | None = None
     trace: list[Hop] = []
     authentication: list[str] = []  #: Authentication-Results and Received-SPF, as they stand
+    authors: list[Author] = []  #: of every From, Sender and Reply-To field, without marks
     filters: list[HeaderField] = []  #: the spam filters' own fields that quote no body
 
 
 class Attachment(Wire):
     name: str
-    type: str
+    type: str  #: as the mail declares it
     size: int
     sha256: str
+    content: str = ""  #: what it is by its first bytes; "" where they tell nothing
+    marks: list[str] = []  #: password-protected, a name that says other than the bytes ..., in our words
+
+
+class Link(Wire):
+    """A link of a body, written so that nothing opens it: `hxxp://host[.]example/path`."""
+
+    to: str
+    host: str  #: where it leads: a host, the address of a `mailto:`, or another scheme
+    label: str = ""  #: the place that its text names, where that is another one
+    marks: list[str] = []
 
 
 class MailLine(Wire):
@@ -208,7 +240,13 @@ class Part(StrEnum):
     TIMELINE = "timeline"
     ATTACHMENTS = "attachments"
     TEXT = "text"
+    HTML = "html"
+    HEX = "hex"
     RAW = "raw"
+
+
+#: Parts of class `body`: each read of one is on record.
+BODIES = frozenset({Part.TEXT, Part.HTML, Part.HEX, Part.RAW})
 
 
 class Envelope(Wire):
@@ -222,6 +260,8 @@ class Headers(Wire):
     id: str
     fields: list[HeaderField]
     withheld: int = 0  #: fields that are not on the allow-list, and so not shown
+    authors: list[Author] = []  #: of class `envelope`
+    auth: list[AuthResult] = []  #: SPF, DKIM, DMARC and ARC, those of trusted servers first
     degraded: str | None = None
 
 
@@ -249,10 +289,18 @@ class Attachments(Wire):
 
 
 class Text(Wire):
+    """A body as text; as `html` the source of its HTML."""
+
     id: str
     text: str
     truncated: bool = False
     source: str = "text/plain"
+    charset: str = ""  #: as the part names it
+    encoding: str = ""  #: its transfer encoding
+    language: str = ""  #: ISO 639-1, guessed; "": not known
+    links: list[Link] = []  #: of all its text parts, those with something against them first
+    more_links: int = 0  #: links beyond those
+    marks: list[str] = []  #: hidden text, forms, remote images ..., in our words
     degraded: str | None = None
 
 
@@ -270,6 +318,15 @@ class Seen(Wire):
     who: str
     at: Time
     how: SeenHow
+
+
+class Hex(Wire):
+    """A page of the stored bytes."""
+
+    id: str
+    at: int  #: offset of the first
+    size: int  #: of all of them
+    data: str  #: in hexadecimal
 
 
 class Summary(Wire):

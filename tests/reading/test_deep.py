@@ -52,7 +52,7 @@ def test_html_as_text() -> None:
     assert read_deep(sample("html-only")).text.split("\n") == [
         "Your password expires today.",
         "",
-        "Keep it: https://portal.example.org <login[.]evil[.]example:8443>",
+        "Keep it: hxxps://portal[.]example[.]org [! goes to login[.]evil[.]example:8443]",
         "Ask us <helpdesk@evil[.]example>",
         "",
         "  kept",
@@ -79,7 +79,7 @@ def test_html_as_text() -> None:
     ],
 )
 def test_links_are_defanged(href: str, shown: str) -> None:
-    assert html_text(f'<a class=b href="{href}">x</a>') == shown
+    assert html_text(f'<a class=b href="{href}">x</a>').text == shown
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_links_are_defanged(href: str, shown: str) -> None:
     ],
 )
 def test_odd_html(html: str, text: str) -> None:
-    assert html_text(html) == text
+    assert html_text(html).text == text
 
 
 def test_an_empty_alternative_gives_way() -> None:
@@ -265,7 +265,7 @@ MARKUP = [
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(MARKUP)))
 def test_any_markup_becomes_text(pieces: list[str]) -> None:
-    assert isinstance(html_text("".join(pieces)), str)
+    assert isinstance(html_text("".join(pieces)).text, str)
 
 
 def test_markup_takes_linear_time() -> None:

@@ -22,7 +22,7 @@ from rcqueue.demo.next_hop import Behaviour
 from rcqueue.model.access import ROOT, Access, DataClass
 from rcqueue.model.act import Verb
 from rcqueue.model.ids import parse_id
-from rcqueue.model.mail import Part, RuleHit, ScanResult
+from rcqueue.model.mail import BODIES, Part, RuleHit, ScanResult
 from rcqueue.server.identity.sessions import token_hash
 from rcqueue.server.marshal import entries, show
 from rcqueue.server.reading.listed import LISTED
@@ -159,7 +159,7 @@ async def test_who_lacks_the_classes_finds_nothing(name: str, tmp_path: Path, ca
     assert not leaks(caplog.text.encode(), MAILS)
     assert not live.next_hop.attempts[SPY]
     assert not leaks(b"".join(file.read_bytes() for file in guest.folder.rglob("*") if file.is_file()), MAILS)
-    for part in (Part.TEXT, Part.RAW, Part.ATTACHMENTS):
+    for part in (*BODIES, Part.ATTACHMENTS):
         assert guest.statuses[part] == {403}
     if name != "cleo":
         return
@@ -288,7 +288,7 @@ async def test_where_a_claim_locks_the_body_only_its_holder_reads_it(tmp_path: P
     async def texts_found_by(name: str) -> set[str]:
         guest = Guest(live, name, ids, tmp_path)
         await guest.api(reads_only=True)
-        assert guest.statuses[Part.TEXT] == guest.statuses[Part.RAW]
+        assert all(guest.statuses[part] == guest.statuses[Part.TEXT] for part in BODIES)
         assert guest.statuses[Part.TEXT] in ({200}, {409})
         return set(TEXTS) - Haystack(guest.heard()["api"]).lacks(TEXTS)
 

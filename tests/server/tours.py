@@ -142,6 +142,7 @@ class Guest:
             await self._ask("GET /mails/{id}", id)
             for part in Part:
                 await self._ask("GET /mails/{id}/{part}", id, part, of=part)
+            await self._ask("GET /mails/{id}/{part}", id, Part.HEX, of=Part.HEX, params={"at": 1})
 
     async def _lists(self) -> None:
         for path in (

@@ -188,7 +188,7 @@ class Intake:
         for recipient in recipients:
             customers.setdefault(self._config.customer_of(recipient), {})[recipient] = None
         seen = {"sender": sender, "size": len(raw), "trace": read.trace}
-        seen |= {"authentication": read.authentication, "filters": read.filters}
+        seen |= {"authentication": read.authentication, "filters": read.filters, "authors": read.authors}
         scans = _RESULTS.dump_json(judgement.results).decode() if judgement is not None else "[]"
         return [
             Arrival(

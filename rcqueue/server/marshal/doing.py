@@ -33,6 +33,7 @@ class Terms:
     passed: int = 30 * 86400 * SECOND  # how long what is known of passed and rejected mail is kept
     postmaster: str = ""  # whom a release "to postmaster" goes to; "": postmaster at the recipient's domain
     caps: Mapping[str, int] = field(default_factory=dict)  # mails that may be decided on at once, by role
+    authserv_ids: tuple[str, ...] = ()  # names under which our own mail servers say what is authentic
 
 
 @dataclass(slots=True)

@@ -36,11 +36,13 @@ from .verbs import RULES, Act, Target, check_body
 from .weighing import Weighing
 
 log = logging.getLogger(__name__)
+MOST_OPEN = 10_000  #: bodies that are read page by page; of one that is forgotten the next page is a read again
 
 
 class Marshal:
     def __init__(self, database: Database, writer: Writer, clock: Clock, terms: Terms) -> None:
         self.database, self.writer, self.clock, self.terms = database, writer, clock, terms
+        self._open: dict[tuple[int, int, str], None] = {}  # session, message, part; the latest last
         self._running: dict[str, asyncio.Task[None]] = {}  # acts on many
         self._weighing: Weighing | None = None
 
@@ -111,9 +113,15 @@ class Marshal:
         )
         return answer
 
-    async def open_body(self, who: Access, message: int, part: str) -> None:
-        """Asks to read a body: raises `Refusal`, or puts the read on record; only then may the body leave."""
-        await self.do(OpenBody(who.session, message, part))
+    async def open_body(self, who: Access, message: int, part: str, *, goes_on: bool = False) -> None:
+        """Asks to read a body: raises `Refusal`, or puts the read on record; only then may the body leave. `goes_on`:
+        this is no first page; what is open in this session is on record once."""
+        key = (who.session, message, part)
+        await self.do(OpenBody(who.session, message, part, goes_on and key in self._open))
+        self._open.pop(key, None)
+        self._open[key] = None
+        if len(self._open) > MOST_OPEN:
+            del self._open[next(iter(self._open))]
 
     def query(self, who: Access, text: str) -> Query:
         """A filter of this person's: raises QueryError, or QueryForbidden for a term on a class that they lack."""

@@ -12,22 +12,30 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter
 from sqlalchemy import Connection, select
 
-from rcqueue.model.access import Access, DataClass, Right
+from rcqueue.model.access import Access, DataClass, Right, covers
+from rcqueue.model.fields import domain_of
 from rcqueue.model.ids import encode_mail, encode_message
 from rcqueue.model.mail import (
     Envelope,
     HeaderField,
     Headers,
+    Link,
     MailLine,
+    Part,
     Receipt,
     ReceiptDetail,
     RowClaim,
     RuleHit,
     ScanResult,
     SeenHow,
+    Text,
     VerdictDetail,
     from_us,
 )
+from rcqueue.server.reading.authors import marked, results
+from rcqueue.server.reading.deep import Deep
+from rcqueue.server.reading.links import dotless
+from rcqueue.server.reading.lookalike import Own, own
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.journal import Draft
 from rcqueue.server.store.pages import session_mark
@@ -110,7 +118,8 @@ def envelope(connection: Connection, who: Access, message: int) -> Envelope:
     return Envelope(id=encode_message(message), sender=row.sender, mails=mails, more=row.recipients - len(mails))
 
 
-def headers(connection: Connection, who: Access, message: int) -> Headers:
+def headers(connection: Connection, who: Access, message: int, trusted: Sequence[str] = ()) -> Headers:
+    """`trusted`: the names under which our own mail servers say what is authentic."""
     row = message_row(connection, who, message)
     require(who, row.customer, DataClass.HEADERS)
     classes = who.classes_at(row.customer)
@@ -118,7 +127,53 @@ def headers(connection: Connection, who: Access, message: int) -> Headers:
     fields = _FIELDS.validate_json(found.headers)
     shown = [HeaderField(name=n, value=v) for n, v in fields if _OF_CLASS.get(n.lower(), DataClass.HEADERS) in classes]
     withheld = found.withheld + len(fields) - len(shown)
-    return Headers(id=encode_message(message), fields=shown, withheld=withheld, degraded=row.degraded)
+    log = Receipt.model_validate_json(found.receipt)
+    named = DataClass.ENVELOPE in classes
+    return Headers(
+        id=encode_message(message),
+        fields=shown,
+        withheld=withheld,
+        authors=marked(log.authors, row.sender, own_domains(connection, row)) if named else [],
+        auth=results(log.authentication, trusted),
+        degraded=row.degraded,
+    )
+
+
+def own_domains(connection: Connection, row: Any) -> Own:
+    """The domains that a sender of this message would pass for: those of its customer and of those above and below;
+    where none are configured, its recipients'."""
+    named = connection.execute(select(t.customer_domain.c.domain, t.customer_domain.c.customer))
+    ours = {domain for domain, path in named if covers(path, row.customer) or covers(row.customer, path)}
+    if not ours:
+        to = select(t.mail.c.rcpt).where(t.mail.c.message == row.id).order_by(t.mail.c.n).limit(MAILS_SHOWN)
+        ours = {domain_of(address) for address in connection.execute(to).scalars()} - {""}
+    return own(frozenset(ours))
+
+
+def body(connection: Connection, who: Access, message: int, deep: Deep, part: Part) -> Text:
+    """What was made of a body. No class is asked for here: a caller has been through `OpenBody`."""
+    ours = own_domains(connection, message_row(connection, who, message))
+    html = part is Part.HTML
+    return Text(
+        id=encode_message(message),
+        text=deep.html if html else deep.text,
+        truncated=deep.html_truncated if html else deep.truncated,
+        source="text/html" if html else deep.source,
+        charset=deep.charset,
+        encoding=deep.encoding,
+        language=deep.language,
+        links=sorted((_link(link, ours) for link in deep.links), key=lambda link: not link.marks),
+        more_links=deep.more_links,
+        marks=deep.marks,
+        degraded=deep.degraded,
+    )
+
+
+def _link(link: Link, ours: Own) -> Link:
+    like = ours.looks_like(link.host.replace("[.]", ".").partition(":")[0].rpartition("@")[2])
+    if like is None:
+        return link
+    return link.model_copy(update={"marks": [*link.marks, f"looks like {dotless(like)}"]})
 
 
 def verdict(connection: Connection, who: Access, message: int) -> VerdictDetail:
@@ -230,11 +285,15 @@ class KeepDeep:
 
 @dataclass(frozen=True, slots=True)
 class OpenBody:
-    """The door that a body leaves by. The entry is durable before a byte of it goes out."""
+    """The door that a body leaves by. The entry is durable before a byte of it goes out.
+
+    `goes_on`: the next page of what is open already, for which there is an entry.
+    """
 
     session: int
     message: int
     part: str
+    goes_on: bool = False
 
     @property
     def needs(self) -> Needs:
@@ -268,6 +327,8 @@ class OpenBody:
             refusal = Refusal("claimed", f"at {row['customer']} only the claim's holder reads the body: claim it first")
         if refusal is not None:
             draft.kind, draft.facts = "denied", {"verb": "read", "part": self.part}
+        elif self.goes_on:
+            return Decision()
         else:
             saw(rows, self.message, who.account, now, SeenHow.READ)
         return Decision(refusal, [draft])

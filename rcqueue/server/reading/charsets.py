@@ -57,7 +57,7 @@ def codec(charset: str) -> str | None:
 
 def preload() -> None:
     """Load every codec now: a process that may open no files can't load one later."""
-    for name in _CODECS:
+    for name in (*_CODECS, "idna", "punycode"):
         codecs.lookup(name)
 
 

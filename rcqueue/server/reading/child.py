@@ -18,6 +18,10 @@ from rcqueue.server.reading.deep import Deep, read_deep
 
 MEMORY = 512 * 1024 * 1024  #: bytes of address space
 OUT_OF_MEMORY = 3  #: exit status
+_EVERYTHING = b"""Content-Type: text/html; charset=utf-8
+
+<p>&eacute; <a href="http://xn--bcher-kva.example/">more words than it takes to tell a language by</a>
+<img src="http://images.example/">"""
 _CPU_SECONDS = 4  #: for one message; the parent's clock is stricter, this holds if the parent is gone
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 
@@ -25,7 +29,7 @@ _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 def main(read: Callable[[bytes], Deep] = read_deep) -> None:
     network = not _leave_network()
     charsets.preload()
-    read(b"Content-Type: text/html; charset=utf-8\n\n<p>&eacute;")  # whatever is imported late is imported now
+    read(_EVERYTHING)  # whatever is imported late is imported now
     _confine()
     _send(json.dumps({"ready": True, "network": network}).encode())
     while (raw := _receive()) is not None:

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import re
 from binascii import Error, a2b_qp, a2b_uu
+from collections import Counter
+from collections.abc import Iterator
 from hashlib import sha256
+from typing import NamedTuple
 
-from rcqueue.model.mail import Attachment, Wire
-from rcqueue.server.reading import caps
+from rcqueue.model.mail import Attachment, Link, Wire
+from rcqueue.server.reading import caps, magic
 from rcqueue.server.reading.charsets import clean, from_charset, guess
 from rcqueue.server.reading.fields import cut
-from rcqueue.server.reading.html_text import html_text
+from rcqueue.server.reading.html_text import Html, html_text
+from rcqueue.server.reading.language import language_of
+from rcqueue.server.reading.links import bare, listed, without_fangs
 from rcqueue.server.reading.listed import LISTED
 from rcqueue.server.reading.mime import Part, parts
 from rcqueue.server.reading.parameters import parameters
@@ -21,6 +26,7 @@ from rcqueue.server.reading.words import base64, decode
 
 _TEXT_TYPES = ("text/plain", "text/html")
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECASE)
+_WORDS = re.compile(r"[^\W\d_]{4,30}")
 _PLAIN_BITS = re.compile(r"[678][ -]?bits?")
 # At the start of a line; the words come first, for which is looked fast.
 _UUENCODED = (
@@ -36,6 +42,14 @@ class Deep(Wire):
     text: str = ""
     source: str = ""  #: "text/plain" or "text/html": what `text` was made from; "" without any
     truncated: bool = False
+    html: str = ""  #: the source of the HTML parts
+    html_truncated: bool = False
+    charset: str = ""  #: that the part names which `text` was made from
+    encoding: str = ""  #: and its transfer encoding
+    language: str = ""  #: ISO 639-1
+    links: list[Link] = []  #: of all text parts, shown or not
+    more_links: int = 0
+    marks: list[str] = []  #: what the text does not show: hidden text, forms, remote images
     attachments: list[Attachment] = []
     heads: list[str] = []  #: the first bytes of each attachment in hexadecimal, for rules about them; shown to nobody
     spans: list[tuple[int, int]] = []  #: where each attachment is, with its header; shown to nobody
@@ -53,7 +67,7 @@ def read_deep(raw: bytes) -> Deep:
     if _uuencoded(raw):
         doubts.append("uuencoded text")
 
-    texts: list[tuple[Part, str]] = []
+    texts: list[_Text] = []
     attachments: list[Attachment] = []
     heads: list[str] = []
     spans: list[tuple[int, int]] = []
@@ -62,25 +76,42 @@ def read_deep(raw: bytes) -> Deep:
         data, trouble = _content(raw[part.start : part.end], part.encoding)
         if part.attached or part.media_type not in _TEXT_TYPES:
             digest = sha256(data).hexdigest()
-            attachments.append(Attachment(name=part.name, type=part.media_type, size=len(data), sha256=digest))
+            content, marks = magic.look(part.name, data)
+            attachments.append(
+                Attachment(
+                    name=part.name, type=part.media_type, size=len(data), sha256=digest, content=content, marks=marks
+                )
+            )
             heads.append(data[: caps.HEAD].hex())
             spans.append((part.at, part.end))
         else:
             text, cut_off, undecoded = _text(data, part)
             trouble = trouble or undecoded
+            read = html_text(text) if part.media_type == "text/html" else None
             if _uuencoded(data):
                 doubts.append(f"part {part.number}: uuencoded text")
             truncated = truncated or cut_off
-            texts.append((part, text))
+            texts.append(_Text(part, text, read))
         if trouble:
             troubles.append(f"part {part.number}: {trouble}")
 
     shown = _chosen(texts)
-    text = "\n\n".join(text for _, text in shown)
+    text = without_fangs("\n\n".join(one.text for one in shown))
+    source = "\n\n".join(one.source for one in texts if one.html is not None)
+    links, more_links = listed(one for text in texts for one in text.links)
+    first = shown[0].part if shown else None
     return Deep(
         text=text[: caps.TEXT],
-        source=shown[0][0].media_type if shown else "",
+        source=first.media_type if first else "",
         truncated=truncated or len(text) > caps.TEXT,
+        html=source[: caps.TEXT],
+        html_truncated=len(source) > caps.TEXT or (truncated and bool(source)),
+        charset=clean(first.charset)[: caps.FILE_NAME] if first else "",
+        encoding=clean(first.encoding)[: caps.FILE_NAME] if first else "",
+        language=language_of(text),
+        links=links,
+        more_links=more_links,
+        marks=_marks(texts, shown),
         attachments=attachments,
         heads=heads,
         spans=spans,
@@ -89,6 +120,52 @@ def read_deep(raw: bytes) -> Deep:
         headers_all=headers,
         degraded="; ".join(dict.fromkeys(troubles))[: caps.REASON] or None,
     )
+
+
+class _Text(NamedTuple):
+    """A part that is text: as it stands, and what it is as HTML."""
+
+    part: Part
+    source: str
+    html: Html | None
+
+    @property
+    def text(self) -> str:
+        return self.source if self.html is None else self.html.text
+
+    @property
+    def links(self) -> Iterator[tuple[str, str]]:
+        return ((url, "") for url in bare(self.source)) if self.html is None else iter(self.html.links)
+
+
+def _marks(texts: list[_Text], shown: list[_Text]) -> list[str]:
+    """What the text that is shown does not tell, or not loud enough."""
+    pages = [one.html for one in texts if one.html is not None]
+    marks = []
+    if hidden := sum(page.hidden for page in pages):
+        marks.append(f"hidden text: {hidden:,} piece{'s' * (hidden > 1)}")
+    forms = dict.fromkeys(form for page in pages for form in page.forms)
+    marks += [f"a form that sends to {where[: caps.URL]}" if where else "a form" for where in forms]
+    if any(page.asks_password for page in pages):
+        marks.append("asks for a password")
+    if images := sum((page.images for page in pages), Counter[str]()):
+        count, hosts = images.total(), [host[: caps.FILE_NAME] for host, _ in images.most_common(3)]
+        more = f" and {len(images) - 3} more" if len(images) > 3 else ""
+        marks.append(f"remote content, {count:,} of it, not fetched, from {', '.join(hosts)}{more}")
+    if any(page.runs for page in pages):
+        marks.append("has a script")
+    if any(page.moves for page in pages):
+        marks.append("leads elsewhere by itself")
+    if any(_says_more(one, shown) for one in texts if one.html is not None and one not in shown):
+        marks.append("its HTML says what this text does not")
+    return marks[: caps.MARKS]
+
+
+def _says_more(page: _Text, shown: list[_Text]) -> bool:
+    """Whether much of what an HTML part says is not in the plain text that stands for it."""
+    words = set(_WORDS.findall(page.text[: caps.COMPARED].lower()))
+    plain = {word for one in shown for word in _WORDS.findall(one.text[: 2 * caps.COMPARED].lower())}
+    return len(missing := words - plain) >= 10 and 3 * len(missing) > len(words)
 
 
 def _headers(raw: bytes) -> tuple[list[tuple[str, str]], list[str]]:
@@ -143,7 +220,7 @@ def _uuencoded(data: bytes) -> bool:
 
 
 def _text(data: bytes, part: Part) -> tuple[str, bool, str | None]:
-    """The text of a part, whether it was cut off, and the trouble there was."""
+    """A part decoded, whether it was cut off, and the trouble there was."""
     most = caps.TEXT if part.media_type == "text/html" else 4 * caps.TEXT
     cut_off = len(data) > most
     if cut_off:
@@ -152,16 +229,15 @@ def _text(data: bytes, part: Part) -> tuple[str, bool, str | None]:
     if part.media_type == "text/html" and not charset and (meta := _META_CHARSET.search(data, 0, 4096)):
         charset = meta[1].decode("ascii", "replace")
     text, trouble = from_charset(data, charset) if charset else guess(data)
-    text = clean(text.replace("\r\n", "\n").replace("\r", "\n"))
-    return (html_text(text) if part.media_type == "text/html" else text), cut_off, trouble
+    return clean(text.replace("\r\n", "\n").replace("\r", "\n")), cut_off, trouble
 
 
-def _chosen(texts: list[tuple[Part, str]]) -> list[tuple[Part, str]]:
+def _chosen(texts: list[_Text]) -> list[_Text]:
     """Of alternatives the plain text, if it says anything; else all that is text, in order."""
-    plain = {part.alternative for part, text in texts if part.media_type == "text/plain" and text.strip()}
+    plain = {one.part.alternative for one in texts if one.html is None and one.text.strip()}
     return [
-        (part, text)
-        for part, text in texts
-        if text.strip()
-        and (part.alternative is None or (part.media_type == "text/html") != (part.alternative in plain))
+        one
+        for one in texts
+        if one.text.strip()
+        and (one.part.alternative is None or (one.html is not None) != (one.part.alternative in plain))
     ]

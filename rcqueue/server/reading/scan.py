@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import dataclass, field
 
-from rcqueue.model.mail import HeaderField, Hop, RuleHit, VerdictKind
+from rcqueue.model.mail import Author, HeaderField, Hop, RuleHit, VerdictKind
 from rcqueue.server.reading import addresses, caps, trace, verdict
+from rcqueue.server.reading.authors import FIELDS
 from rcqueue.server.reading.fields import cut
 from rcqueue.server.reading.listed import FILTERS, LISTED
 from rcqueue.server.reading.parameters import parameters
@@ -25,6 +27,7 @@ class Scan:
     from_domain: str = ""
     from_addresses: list[str] = field(default_factory=list)  #: of every From field, in order
     display_name: str = ""  #: beside `from_email`
+    authors: list[Author] = field(default_factory=list)  #: of every From, Sender and Reply-To field, in order
     to: str = ""  #: the To fields as text
     subject: str = ""  #: the first Subject field, at most 2,000 characters
     has_subject: bool = False
@@ -74,6 +77,8 @@ def _scan(raw: bytes) -> Scan:
     filters: list[HeaderField] = []
     recipients: list[str] = []
     senders: list[addresses.Address] = []
+    authors: list[Author] = []
+    fields_of: Counter[str] = Counter()
     for name, value in block.fields:
         key = name.lower()
         build = LISTED.get(key)
@@ -97,11 +102,17 @@ def _scan(raw: bytes) -> Scan:
             filters.append(HeaderField(name=name, value=text))
         elif key == "to":
             recipients.append(text)
-        elif key == "from":
+        elif key in FIELDS:
             found, trouble = addresses.read(value, declared)
-            senders += found[: caps.ADDRESSES - len(senders)]
-            if trouble:
-                troubles[f"{name}: {trouble}"] = None
+            fields_of[key] += 1
+            authors += [
+                Author(field=key.title(), address=one.address, name=one.name, nth=fields_of[key])
+                for one in found[: caps.AUTHORS - len(authors)]
+            ]
+            if key == "from":
+                senders += found[: caps.ADDRESSES - len(senders)]
+                if trouble:
+                    troubles[f"{name}: {trouble}"] = None
 
     sender = senders[0] if senders else addresses.Address("", "")
     said = {field.name.lower(): field.value for field in reversed(filters)}
@@ -113,6 +124,7 @@ def _scan(raw: bytes) -> Scan:
         from_domain=sender.domain,
         from_addresses=[address for _, address in senders],
         display_name=sender.name,
+        authors=authors,
         to=", ".join(recipients)[: caps.FIELD],
         subject=shown.get("subject", "")[: caps.SUBJECT],
         has_subject="subject" in shown,

@@ -281,7 +281,10 @@ def _act(verb: Verb) -> Command:
 
 async def _show(asker: Viewer, arguments: dict[str, Any]) -> Any:
     id, part = take(arguments, "id", str), take(arguments, "part", str, "summary")
+    at = take(arguments, "at", int, 0)
     nothing_else(arguments, "mail.show")  # a read is on record too
+    if at < 0:
+        raise ValueError("at: the offset of a byte was expected, 0 or more")
     if part not in tuple(Part):
         raise ValueError(f"part: {part!r}; one of {', '.join(Part)} was expected")
     if part == Part.SUMMARY:
@@ -289,7 +292,7 @@ async def _show(asker: Viewer, arguments: dict[str, Any]) -> Any:
     if part == Part.RAW:
         raw = await read_raw(asker, number(id))
         return {"id": encode_message(number(id)), "raw": raw.decode("latin-1"), "encoding": "latin-1"}
-    return (await part_of(asker, id, Part(part))).model_dump(mode="json", exclude_none=True)
+    return (await part_of(asker, id, Part(part), at)).model_dump(mode="json", exclude_none=True)
 
 
 async def _facets(asker: Viewer, arguments: dict[str, Any]) -> Any:

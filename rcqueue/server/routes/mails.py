@@ -14,7 +14,7 @@ from rcqueue.model.access import Access, DataClass
 from rcqueue.model.act import ActBody, Verb
 from rcqueue.model.facet import MAX_VALUES, Facets, chosen
 from rcqueue.model.ids import encode_message, parse_id
-from rcqueue.model.mail import Attachments, Part, Text, to_us
+from rcqueue.model.mail import Attachments, Hex, Part, to_us
 from rcqueue.model.query import EVERY
 from rcqueue.model.query import Query as Filter
 from rcqueue.server.marshal import Refusal, show
@@ -30,6 +30,7 @@ from .deps import Asker, Viewer
 
 router = APIRouter(tags=["mails"])
 PAGE = 500
+HEX_PAGE = 16 * 1024  #: bytes of a page of hex
 
 
 def json_answer(value: Any) -> Response:
@@ -184,7 +185,7 @@ async def summary_of(asker: Viewer, id: str, query: str | None = None) -> dict[s
             answer["envelope"] = show.envelope(connection, who, message)
         known = row.purged is None or row.passed or row.rejected  # of those there never were bytes
         if DataClass.HEADERS in classes and known:
-            answer["headers"] = show.headers(connection, who, message)
+            answer["headers"] = show.headers(connection, who, message, marshal.terms.authserv_ids)
             answer["verdict"] = show.verdict(connection, who, message)
         parts = {k: v.model_dump(mode="json", exclude_none=True) if k != "row" else v for k, v in answer.items()}
         return parts | {"seen": seen}
@@ -193,7 +194,8 @@ async def summary_of(asker: Viewer, id: str, query: str | None = None) -> dict[s
 
 
 @router.get("/mails/{id}/{part}")
-async def part(asker: Asker, id: str, part: Part) -> Response:
+async def part(asker: Asker, id: str, part: Part, at: Annotated[int, Query(ge=0)] = 0) -> Response:
+    """One part of a mail. `at`: of hex, the offset that its page begins at."""
     message = number(id)
     match part:
         case Part.SUMMARY:
@@ -201,17 +203,17 @@ async def part(asker: Asker, id: str, part: Part) -> Response:
         case Part.RAW:
             raw = await read_raw(asker, message)
             return Response(raw, media_type="application/octet-stream")
-    return _model(await part_of(asker, id, part))
+    return _model(await part_of(asker, id, part, at))
 
 
-async def part_of(asker: Viewer, id: str, part: Part) -> BaseModel:
-    """One part but summary and raw, as a model of the wire."""
+async def part_of(asker: Viewer, id: str, part: Part, at: int = 0) -> BaseModel:
+    """One part but summary and raw, as a model of the wire. `at`: of hex, where its page begins."""
     message = number(id)
     match part:
         case Part.ENVELOPE:
             return await asker.read(show.envelope, message)
         case Part.HEADERS:
-            return await asker.read(show.headers, message)
+            return await asker.read(show.headers, message, asker.parts.marshal.terms.authserv_ids)
         case Part.VERDICT:
             return await asker.read(show.verdict, message)
         case Part.RECEIPT:
@@ -224,20 +226,16 @@ async def part_of(asker: Viewer, id: str, part: Part) -> BaseModel:
             await asker.read(_may_see_attachments, message)
             deep = await _deep(asker, message)
             return Attachments(id=encode_message(message), attachments=deep.attachments, degraded=deep.degraded)
+        case Part.HEX:
+            raw = await read_raw(asker, message, Part.HEX, goes_on=at > 0)
+            return Hex(id=encode_message(message), at=at, size=len(raw), data=raw[at : at + HEX_PAGE].hex())
         case _:
             await asker.parts.marshal.open_body(await asker.who(), message, part.value)
-            deep = await _deep(asker, message)
-            return Text(
-                id=encode_message(message),
-                text=deep.text,
-                truncated=deep.truncated,
-                source=deep.source,
-                degraded=deep.degraded,
-            )
+            return await asker.read(show.body, message, await _deep(asker, message), part)
 
 
-async def read_raw(asker: Viewer, message: int) -> bytes:
-    await asker.parts.marshal.open_body(await asker.who(), message, Part.RAW.value)
+async def read_raw(asker: Viewer, message: int, part: Part = Part.RAW, *, goes_on: bool = False) -> bytes:
+    await asker.parts.marshal.open_body(await asker.who(), message, part.value, goes_on=goes_on)
     return await asker.parts.marshal.database.read(show.raw_bytes, message)
 
 
