@@ -64,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
         outgoing,
         people,
         rules,
+        saved,
         scans,
         senders,
         server,
@@ -85,7 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     for group in (sign_in, health, mail, watch, act, outgoing):
         group.add(commands)
     people.add(commands, server.add_first_admin)
-    for group in (acpi, importing, notices, scans, senders, rules, server):
+    for group in (saved, acpi, importing, notices, scans, senders, rules, server):
         group.add(commands)
     return parser
 

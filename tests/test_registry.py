@@ -81,9 +81,9 @@ def _commands() -> frozenset[tuple[str, ...]]:
 
 def route_of(action: Action) -> str:
     """Where an action is to be found, by the rules of the API."""
-    lists = {name: f"/{name}s" for name in ("mail", "act", "sender", "notice")}
+    lists = {name: f"/{name}s" for name in ("mail", "act", "sender", "notice", "filter")}
     where = V1 + lists.get(action.object, f"/{action.object}")
-    one = where + ("/{name}" if action.object in ("people", "rules") else "/{id}")
+    one = where + ("/{name}" if action.object in ("people", "rules", "filter") else "/{id}")
     match action.verb:
         case "file" | "test":
             return f"POST {where}" + ("/test" if action.verb == "test" else "")
@@ -99,7 +99,7 @@ def route_of(action: Action) -> str:
             return f"GET {where if action.object in ('health', 'wall') else one}"
         case "body":
             return f"GET {one}/{Part.TEXT}"
-        case "create" | "push":
+        case "create" | "push" | "save":
             return f"POST {where}"
         case verb:
             return f"POST {one}/{verb}"

@@ -39,6 +39,7 @@ from rcqueue.model.notice import NoticeDay, NoticesAsked
 from rcqueue.model.outgoing import HopWish, Outgoing
 from rcqueue.model.policy import PolicyShown, SenderBody, Senders, SettingBody
 from rcqueue.model.rules import RuleFile, RuleFiles
+from rcqueue.model.saved import SavedBody, SavedEnd, SavedFilter, SavedFilters
 from rcqueue.model.scan import PolicyTested, Scanned
 
 from .http import ApiProblem, Http, Params, Unreachable, unexpected
@@ -172,6 +173,21 @@ class Api(Http):
         """What the mails that match have in common; `by`: some of model.facet.FACETS, all that may be seen if empty."""
         params: Params = {"query": query, "by": ",".join(by), "limit": limit}
         return _model(Facets, await self.get(V1 + "/facets", params))
+
+    # -- saved filters
+
+    async def filters(self) -> list[SavedFilter]:
+        """One's own, then those that are shared where one may view mail."""
+        return _model(SavedFilters, await self.get(V1 + "/filters")).filters
+
+    async def save_filter(self, name: str, query: str, sort: str = "-time", customer: str | None = None) -> None:
+        """Replaces what is there under that name; `customer`: it is shared with those who work there."""
+        await self.post(V1 + "/filters", _data(SavedBody(name=name, query=query, sort=sort, customer=customer)))
+
+    async def delete_filter(self, name: str, customer: str | None = None) -> None:
+        await self.post(f"{V1}/filters/{quote(name, safe='')}/delete", _data(SavedEnd(customer=customer)))
+
+    # -- one mail
 
     async def summary(self, id: str, query: str | None = None) -> Summary:
         return _model(Summary, await self.get(_mail(id), {"query": query}))

@@ -150,6 +150,9 @@ ACTIONS: tuple[Action, ...] = (
     # -- what the server is asked to show
     Action("mail.list", "filter the queue", "slash", ("queue",), Right.VIEW, footer="filter", cli="list"),
     Action("mail.facets", "what the matching mail has in common, counted", None, ("queue",), Right.VIEW, cli="facets"),
+    Action("filter.list", "the saved filters", contexts=(), right=Right.VIEW, cli="filters list"),
+    Action("filter.save", "save a filter under a name", contexts=(), right=Right.VIEW, cli="filters save"),
+    Action("filter.delete", "delete a saved filter", contexts=(), right=Right.VIEW, cli="filters delete"),
     Action("mail.show", "open the mail", "enter", ("queue",), Right.VIEW, footer="open", cli="show"),
     Action("mail.body", "read the body (goes on record)", "b", _Q, Right.VIEW, footer="body", cli="show"),
     Action("act.list", "acts on many: progress", "A", ("queue",), Right.VIEW, cli="acts"),

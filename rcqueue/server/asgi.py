@@ -55,6 +55,7 @@ from rcqueue.server.routes import (
     requests,
     rspamd,
     rules,
+    saved,
     scans,
     senders,
 )
@@ -80,7 +81,7 @@ def build_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     problem.install(app)
     judging = (rspamd, scans, senders, policy, rules)
-    for module in (login, acts, mails, people, imports, *judging, health, outgoing, notices, feed):
+    for module in (login, acts, mails, saved, people, imports, *judging, health, outgoing, notices, feed):
         app.include_router(module.router, prefix="/api/v1")
     for module in (acpi, meta, requests):
         app.include_router(module.router)

@@ -119,6 +119,7 @@ class Guest:
                     await self._acts()
                     await self._looks_out()
                     await self._asks_scanners()
+                    await self._saves_filters()
                     await self._sets_rules()
                     await self._asks_for_notices()
                     await self._administers()
@@ -213,6 +214,12 @@ class Guest:
             for params in ({}, {"rcpt": ["x@example.org", "y@elsewhere.example"], "sender": "ada@sender.example"}):
                 await self._ask(route, params=params, content=b"Subject: in\r\n\r\nx\r\n")
 
+    async def _saves_filters(self) -> None:
+        for whom in ({}, {"customer": "all"}):
+            await self._ask("POST /filters", json={"name": "mine", "query": "subject:plain"} | whom)
+        await self._ask("GET /filters")
+        await self._ask("POST /filters/{name}/delete", "mine", json={})
+
     async def _sets_rules(self) -> None:
         await self._ask("GET /policy")
         setting = {"key": "score.spamassassin.hold", "value": 7, "reason": "because"}
@@ -305,6 +312,8 @@ class Guest:
             "notice.start": {"address": "x@example.org"},
             "scan.file": {"raw": "Subject: in\r\n\r\nx\r\n"},
             "policy.set": {"key": "score.spamassassin.hold", "value": 7, "reason": "because"},
+            "filter.save": {"name": "mine", "filter": "subject:plain", "customer": "all"},
+            "filter.delete": {"name": "mine", "customer": "all"},
             **{f"sender.{kind}": _SENDER for kind in ("allow", "block")},
             "sender.list": {"all": True},
             "sender.end": {"id": 1},
@@ -415,7 +424,7 @@ def _home(folder: Path) -> dict[str, str]:
     return {name: str(home) for name, home in homes.items()}
 
 
-_GROUPS = ("people", "audit", "config", "policy", "rules", "senders", "notices")
+_GROUPS = ("people", "audit", "config", "policy", "rules", "senders", "notices", "filters")
 
 
 def _named(words: Sequence[str]) -> tuple[str, ...]:
@@ -439,6 +448,8 @@ def _commands(ids: Sequence[str], folder: Path) -> list[tuple[str, ...]]:
     said = ("ada@sender.example", "--recipient", "x@example.org", "--for", "7d")
     found += [("senders", "allow", *said), ("senders", "block", *said), ("senders", "list", "--all", "--json")]
     found += [("senders", "list"), ("senders", "end", "1")]
+    found += [("filters", "save", "mine", "subject:plain", "--customer", "all"), ("filters", "list", "--json")]
+    found += [("filters", "list"), ("filters", "delete", "mine", "--customer", "all")]
     (folder / "own.cf").write_text("score A 1\n")
     found += [("rules", "list"), ("rules", "push", str(folder / "own.cf"), "--reason", "because")]
     found += [("rules", "rollback", "own.cf", "--reason", "because"), ("status", "--json"), ("status", "--check")]

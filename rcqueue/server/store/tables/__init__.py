@@ -40,4 +40,5 @@ from .people import customer as customer
 from .people import customer_domain as customer_domain
 from .people import person_lock as person_lock
 from .people import role_grant as role_grant
+from .people import saved_filter as saved_filter
 from .people import session as session

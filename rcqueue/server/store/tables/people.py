@@ -48,6 +48,21 @@ person_lock = Table(
     PrimaryKeyConstraint("account", "name"),
 )
 
+#: Filters that people keep under a name.
+saved_filter = Table(
+    "saved_filter",
+    metadata,
+    Column("customer", Text, nullable=False),  # with whose people it is shared; "": its owner's own
+    Column("account", Big, nullable=False),  # its owner; 0: it is shared
+    Column("name", Text, nullable=False),
+    Column("query", Text, nullable=False),  # as it was written
+    Column("sort", Text, nullable=False),
+    Column("by", Big, nullable=False),  # who saved it
+    Column("at", Big, nullable=False),
+    PrimaryKeyConstraint("customer", "account", "name"),
+    Index("saved_filter_account", "account"),
+)
+
 #: A signed-in terminal, or a token of a script. Claims are rows under it; its lease keeps them all.
 session = Table(
     "session",

@@ -535,6 +535,18 @@ def upgrade() -> None:
     )
     op.create_index("rule_file_name", "rule_file", ["scanner", "name", "seq"], unique=False)
     op.create_table(
+        "saved_filter",
+        sa.Column("customer", sa.Text(), nullable=False),
+        sa.Column("account", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("query", sa.Text(), nullable=False),
+        sa.Column("sort", sa.Text(), nullable=False),
+        sa.Column("by", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("customer", "account", "name"),
+    )
+    op.create_index("saved_filter_account", "saved_filter", ["account"], unique=False)
+    op.create_table(
         "seen",
         sa.Column("message", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("account", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
