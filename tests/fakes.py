@@ -18,6 +18,7 @@ from rcqueue.client.http import ApiProblem, Unreachable
 from rcqueue.client.outcome import sort_key
 from rcqueue.model.access import ROLES
 from rcqueue.model.act import ActAnswer, ActBody, ActProgress, ActRequest, MailResult
+from rcqueue.model.facet import Facet, Facets, FacetValue
 from rcqueue.model.fields import Facts, MailFacts
 from rcqueue.model.health import Health
 from rcqueue.model.ids import encode_mail, encode_message, new_message_id
@@ -300,6 +301,26 @@ class FakeApi:
                     others[mail.status] = others.get(mail.status, 0) + 1
         found = sum(len(self.store.matching(asked, m)) for m in self.store.messages.values())
         return QueryCounts(seq=self.store.seq, status=status, matching=found, others=others)
+
+    async def facets(self, query: str = "", **_: Any) -> Facets:
+        self._call("facets", query)
+        rows = self.store.select(query, "-time", self.name)
+        kinds: dict[str, Callable[[Row], list[tuple[str, str]]]] = {
+            "sender": lambda row: [(row.fromEmail or "", f"from:{row.fromEmail}")],
+            "domain": lambda row: [(row.fromDomain or "", f"from:{row.fromDomain}")],
+            "rule": lambda row: [(name, f"rule:{name}") for name in row.rules or ()],
+            "verdict": lambda row: [(row.verdict, f"verdict:{row.verdict.lower()}")],
+        }
+        found = []
+        for by, values_of in kinds.items():
+            counts: dict[tuple[str, str], int] = {}
+            for row in rows:
+                for value in values_of(row):
+                    counts[value] = counts.get(value, 0) + row.matching
+            most = sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:12]
+            values = [FacetValue(value=value, mails=n, term=term) for (value, term), n in most]
+            found.append(Facet(by=by, values=values, capped=by == "rule"))
+        return Facets(seq=self.store.seq, facets=found)
 
     async def summary(self, id: str, query: str | None = None) -> Summary:
         self._call("summary", id)

@@ -23,6 +23,8 @@ PICTURES = {
     "queue": "test_queue[dark-{size}]",
     "queue-light": "test_queue[light-{size}]",
     "queue-refusal": "test_queue_refusal[{size}]",
+    "queue-facets": "test_queue_facets[{size}]",
+    "queue-columns": "test_queue_columns[{size}]",
     "queue-stale": "test_queue_stale[{size}]",
     "queue-progress": "test_queue_progress[{size}]",
     "body-locked": "test_queue_body_locked[{size}]",

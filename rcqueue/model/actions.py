@@ -41,7 +41,7 @@ class Action:
 
 _HELD = ("ONHOLD",)
 _Q = ("queue", "message")
-_LISTS = ("queue", "message", "people", "acts", "act", "audit", "health", "help", "demo")
+_LISTS = ("queue", "facets", "message", "people", "acts", "act", "audit", "health", "help", "demo")
 
 ACTIONS: tuple[Action, ...] = (
     # -- acts on mail
@@ -149,7 +149,14 @@ ACTIONS: tuple[Action, ...] = (
     ),
     # -- what the server is asked to show
     Action("mail.list", "filter the queue", "slash", ("queue",), Right.VIEW, footer="filter", cli="list"),
-    Action("mail.facets", "what the matching mail has in common, counted", None, ("queue",), Right.VIEW, cli="facets"),
+    Action(
+        "mail.facets",
+        "what the matching mail has in common, counted",
+        "f",
+        ("queue", "facets"),
+        Right.VIEW,
+        cli="facets",
+    ),
     Action("filter.list", "the saved filters", contexts=(), right=Right.VIEW, cli="filters list"),
     Action("filter.save", "save a filter under a name", contexts=(), right=Right.VIEW, cli="filters save"),
     Action("filter.delete", "delete a saved filter", contexts=(), right=Right.VIEW, cli="filters delete"),
@@ -356,12 +363,15 @@ ACTIONS: tuple[Action, ...] = (
     Action("view.others", "show what matches in any status", "S"),
     Action("view.sort", "sort by the next column", "o"),
     Action("view.columns", "columns: which, in which order, sorted by which", "O"),
+    Action("view.narrow", "narrow to it", "enter", ("facets",), footer="narrows"),
+    Action("view.exclude", "leave it out", "minus", ("facets",), footer="leaves out"),
+    Action("view.widen", "take the last term of the filter back", "backspace", ("facets",), footer="takes back"),
     Action("view.jump", "jump to a time or an id", "ctrl+g"),
     Action(
         "view.back",
         "back",
         "escape,q",
-        ("message", "people", "acts", "act", "audit", "health", "help", "demo"),
+        ("facets", "message", "people", "acts", "act", "audit", "health", "help", "demo"),
         footer="back",
     ),
     Action("view.leaving", "says how to leave", "q", ("queue",)),

@@ -49,7 +49,7 @@ class Columns(ModalScreen[tuple[tuple[str, ...], str] | None]):
     CSS = """
     Columns { align: center middle; background: $queue-background 60%; }
     Columns > Vertical {
-        width: 72; max-width: 98%; height: auto; padding: 1 2;
+        width: 76; max-width: 98%; height: auto; padding: 1 2;
         border: solid $queue-dim; background: $queue-background;
     }
     Columns PlainTable { height: 11; margin: 1 0; }

@@ -13,7 +13,7 @@ def open(app: RcqueueApp, name: str) -> None:
     if name == "view.help":
         from .help import HelpScreen
 
-        app.push_screen(HelpScreen(getattr(app.screen, "CONTEXT", "app")))
+        app.push_screen(HelpScreen(getattr(app.screen, "context", getattr(app.screen, "CONTEXT", "app"))))
         return
     if app.desk is None:
         app.flash("not signed in yet", "warn")

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal
-from textual.screen import Screen
+from textual.containers import Horizontal, Vertical
 
 from rcqueue.client.view import View
 from rcqueue.widgets import keymap
-from rcqueue.widgets.columns import TITLES, next_sort, sort_by
+from rcqueue.widgets.facets import Facets
 from rcqueue.widgets.filter_bar import FilterBar
 from rcqueue.widgets.line import Line
 from rcqueue.widgets.pane import Pane
 from rcqueue.widgets.queue_table import QueueTable
 
-from . import frame, phrases
+from . import frame
 from .acting import HOW, Acting
-from .columns import Columns
-from .dialogs import Ask
-from .jump import jump_check, jump_target
+from .finding import Finding
+from .narrowing import Narrowing
 from .reading import AGAIN, Reading, tab_line
 
 if TYPE_CHECKING:
     from textual.timer import Timer
 
-    from rcqueue.app import RcqueueApp
     from rcqueue.client.desk import Desk
     from rcqueue.client.window import Line as Row
 
@@ -37,7 +34,6 @@ BEAT = 0.1  # seconds between paintings while there is much to paint; the first 
 REST = 0.12  # seconds that the cursor rests before the mail under it is read
 PRESENT = 0.5  # seconds that it rests before colleagues are told
 PATIENCE = 0.3  # seconds before it is said that something is not here yet
-WIDE = 120  # cells from which there are two panes side by side
 LONG = "timeline"  # the tab whose lines are so long that it has no other pane beside it
 TABS = ("headers", "verdict", "receipt", "body", "timeline")
 MOVES: dict[str, Callable[[View], None]] = {
@@ -52,20 +48,24 @@ MOVES: dict[str, Callable[[View], None]] = {
 }
 
 
-class QueueScreen(Screen[None]):
+class QueueScreen(Finding):
     CONTEXT = "queue"
     DEFAULT_CSS = """
     QueueScreen { layout: vertical; }
+    QueueScreen #main { height: 2fr; }
     QueueScreen QueueTable { height: 2fr; }
     QueueScreen #panes { height: 1fr; }
     QueueScreen.-alone #panes, QueueScreen.-alone #tabs { display: none; }
+    QueueScreen Facets { display: none; }
+    QueueScreen.-facets Facets { display: block; }
+    QueueScreen.-facets.-broad Facets { dock: left; width: 30; height: 100%; }
+    QueueScreen.-facets.-narrow #panes, QueueScreen.-facets.-narrow #tabs { display: none; }
     QueueScreen #second { display: none; }
     QueueScreen.-wide #second { display: block; }
     QueueScreen.-long #second { display: none; }
     """
 
     AUTO_FOCUS = "QueueTable"
-    app: RcqueueApp
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,21 +83,25 @@ class QueueScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Line(id="status")
         yield FilterBar(self.app.start.filter)
-        yield QueueTable(self.view, self.app.clock, self.app.settings.columns)
-        yield Line(id="tabs")
-        with Horizontal(id="panes"):
-            yield Pane(id="first")
-            yield Pane(id="second")
+        with Vertical():
+            with Vertical(id="main"):
+                yield QueueTable(self.view, self.app.clock, self.app.settings.columns)
+                yield Line(id="tabs")
+                with Horizontal(id="panes"):
+                    yield Pane(id="first")
+                    yield Pane(id="second")
+            yield Facets()
         yield Line(id="banner")
         yield Line(id="flash")
         yield Line(id="footer")
 
     def on_mount(self) -> None:
         self.reading = Reading(self.app.clock)
-        self.lines = {line.id: line for line in self.query_children(Line)}
+        self.lines = {line.id: line for line in self.query(Line)}
         self.first, self.second = self.query_one("#first", Pane), self.query_one("#second", Pane)
         self.table = self.query_one(QueueTable)
         self.filter = self.query_one(FilterBar)
+        self.facets = self.query_one(Facets)
         self.set_interval(1.0, self.paint)
         self.paint()
 
@@ -105,6 +109,7 @@ class QueueScreen(Screen[None]):
         """Signed in: from now on there is a queue to show."""
         self.desk = desk
         self.acting = Acting(self.app, desk)
+        self.narrowing = Narrowing(self.app, desk, self.facets, self._search)
         self.table.session = desk.whoami.session
         desk.came = self._came
         desk.rights_changed = self._rights_changed
@@ -143,8 +148,9 @@ class QueueScreen(Screen[None]):
         self.filter.say_matching(frame.matching(desk, waiting=self._waits()))
         self.lines["banner"].say(frame.banner(desk, self.acting, self.view, width))
         self._turn_to_cursor()
-        context = "filter" if self._typing else self.CONTEXT
-        self.lines["footer"].say(*frame.footer(context, self.situation(), width))
+        if self.narrowing is not None:
+            self.narrowing.look()
+        self.lines["footer"].say(*frame.footer(self.context, self.situation(), width))
 
     def status_sides(self, width: int) -> frame.Sides:
         """The first line, which other screens show too."""
@@ -166,11 +172,12 @@ class QueueScreen(Screen[None]):
         return self._waiting_since is not None and time.monotonic() - self._waiting_since >= PATIENCE
 
     @property
-    def _typing(self) -> bool:
-        return self.filter.field.has_focus
+    def context(self) -> str:
+        """Where keys go now."""
+        return "filter" if self.filter.field.has_focus else "facets" if self.facets.has_focus else self.CONTEXT
 
     def on_resize(self) -> None:
-        self.set_class(self.size.width >= WIDE, "-wide")
+        self._arrange()
         self.paint()
 
     def on_descendant_focus(self) -> None:
@@ -201,7 +208,7 @@ class QueueScreen(Screen[None]):
 
     def _paint_panes(self, line: Row | None) -> None:
         assert self.desk is not None
-        if self.has_class("-alone"):  # to paint what is hidden makes the compositor arrange the whole screen
+        if self._no_panes:  # to paint what is hidden makes the compositor arrange the whole screen
             return
         panes = (self.first, self.second)
         if line is None:
@@ -216,6 +223,10 @@ class QueueScreen(Screen[None]):
             pane.show(self.reading.show(tab, line.row, locked=locked, brief=True), keep_place=True)
         shown = tab_line(TABS, self.tab, locked=locked, open=self.reading.body_open)
         self.lines["tabs"].say(shown)
+
+    @property
+    def _no_panes(self) -> bool:
+        return self.has_class("-alone") or (self.has_class("-facets") and self.has_class("-narrow"))
 
     def _tabs_shown(self) -> tuple[str, ...]:
         """Two panes: the one chosen at the left and the verdict at the right."""
@@ -254,9 +265,6 @@ class QueueScreen(Screen[None]):
         self.reading.forget()
         self._read()
         self.app.rights_changed()
-
-    def work(self, what: Coroutine[Any, Any, None]) -> None:
-        self.app.work(what)
 
     # -- keys -------------------------------------------------------------------------------------------------------
 
@@ -307,52 +315,6 @@ class QueueScreen(Screen[None]):
     def do_view_panes(self) -> None:
         self.toggle_class("-alone")
 
-    def do_view_sort(self) -> None:
-        self._sort(next_sort(self.view.sort, self.table.columns))
-
-    @on(QueueTable.Headed)
-    def _headed(self, event: QueueTable.Headed) -> None:
-        sort = sort_by(event.column, self.view.sort)
-        if sort is None:
-            self.app.flash(f"the list is not sorted by {TITLES[event.column]}")
-        else:
-            self._sort(sort)
-
-    def _sort(self, sort: str) -> None:
-        if self._search(self.filter.filter, sort):
-            self.app.flash(f"sorted: {phrases.order(sort)}")
-
-    def do_view_columns(self) -> None:
-        self.work(self._columns())
-
-    async def _columns(self) -> None:
-        answer = await self.app.push_screen_wait(Columns(self.table.columns, self.view.sort))
-        if answer is None:
-            return
-        self.table.columns, sort = answer
-        self.table.lay_out()
-        self.app.keep("columns", self.table.columns)
-        if sort != self.view.sort:
-            self._sort(sort)
-        self.paint()
-
-    def do_view_others(self) -> None:
-        from rcqueue.model.query import ANY_STATUS
-
-        assert self.desk is not None
-        self._search(self.desk.query.with_statuses(ANY_STATUS.value).text)
-
-    def do_view_jump(self) -> None:
-        self.work(self._jump())
-
-    async def _jump(self) -> None:
-        sentence = "Jump to a time (14:30, 2026-03-14, 2026-03-14 14:30) or to an id."
-        answer = await self.app.push_screen_wait(Ask(sentence, jump_check, does="jumps"))
-        if answer is not None and self.desk is not None:
-            self.view.jump(*jump_target(answer, self.app.clock()))
-            self.desk.pump()
-            self.paint()
-
     def do_view_leaving(self) -> None:
         self.app.flash(f"{keymap.key('view.quit')} signs out and quits")
 
@@ -374,41 +336,11 @@ class QueueScreen(Screen[None]):
             self._read(body=True)
         self._tell()
 
-    def do_mail_list(self) -> None:
-        self.filter.open()
-
     def do_act_stop(self) -> None:
         assert self.acting is not None
         self.work(self.acting.stop())
 
-    # -- the filter, and the mouse ----------------------------------------------------------------------------------
-
-    @on(FilterBar.Asked)
-    def _asked(self, event: FilterBar.Asked) -> None:
-        if self._search(event.text):
-            self.table.focus()
-
-    @on(FilterBar.Left)
-    def _left(self) -> None:
-        self.filter.set(self.filter.filter)
-        self.table.focus()
-        self.changed()
-
-    def _search(self, text: str, sort: str | None = None) -> bool:
-        """Whether the filter could be read; if not, the answer says what would fit, and the cursor stands there."""
-        from rcqueue.model.query import QueryError
-
-        if self.desk is None:
-            return False
-        try:
-            self.desk.search(text, sort or self.view.sort)
-        except QueryError as error:
-            self.app.flash(str(error), "bad")
-            self.filter.field.cursor_position = error.place
-            return False
-        self.filter.set(text)
-        self.reading.forget()
-        return True
+    # -- the mouse --------------------------------------------------------------------------------------------------
 
     @on(QueueTable.Pointed)
     def _pointed(self, event: QueueTable.Pointed) -> None:

@@ -193,6 +193,7 @@ async def test_every_action_of_the_registry_does_something() -> None:
     """Each action of each screen has a method there, is an act on mail, or opens something."""
     from rcqueue.screens import act, acts, audit, demo, health, help, message, page, people, queue
     from rcqueue.screens.acting import HOW
+    from rcqueue.widgets import facets
 
     screens: dict[str, type] = {
         "queue": queue.QueueScreen,
@@ -204,6 +205,7 @@ async def test_every_action_of_the_registry_does_something() -> None:
         "health": health.HealthScreen,
         "help": help.HelpScreen,
         "demo": demo.DemoScreen,
+        "facets": facets.Facets,
     }
     assert issubclass(people.PeopleScreen, page.Page)
     opened = {

@@ -115,6 +115,25 @@ def test_queue_with_new_mail(snap_compare: Compare, size: tuple[int, int]) -> No
 
 
 @SIZES
+def test_queue_facets(snap_compare: Compare, size: tuple[int, int]) -> None:
+    async def steps(t: Terminal) -> None:
+        await t.press("f")
+        await t.shows("SENDERS")
+        await t.press("j", "enter")
+        await t.shows("258 of 3,312")
+        await t.until(lambda: "Client" in t.text or size[0] < 110, "the panes")
+        await t.until(lambda: len(t.app.queue.facets.items) == 12)
+        await t.press("g", "j", "j")
+
+    look(snap_compare, size, steps)
+
+
+@SIZES
+def test_queue_columns(snap_compare: Compare, size: tuple[int, int]) -> None:
+    look(snap_compare, size, keys("O", "j", "j", "s", shows="most points first"))
+
+
+@SIZES
 def test_queue_stale(snap_compare: Compare, size: tuple[int, int]) -> None:
     async def steps(t: Terminal) -> None:
         await t.network.feeds[0].events_now.put(Lost("connection refused", NOW - timedelta(seconds=14), 1))
