@@ -51,6 +51,8 @@ SUBJECTS = (
     "x" * 70 + "tail",
     "x" * 70 + "Tale",
     "日本語の件名",
+    "a\u2028b \U0001f4e8 it''s",
+    'NEAR("a" OR b*) AND ^c',
 )
 RULES = ("URIBL_BLACK", "URIBL_BLACKER", "BAYES_99", "bayes_99", "uribl-black", 'a"BAYES_99"b', "ſPAM")
 EVERYWHERE = Access(1, "anna", 1, (Grant("admin", "all"),))

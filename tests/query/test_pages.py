@@ -246,7 +246,7 @@ def test_when_time_is_up_a_page_is_partial_and_goes_on(backwards, monkeypatch):
     monkeypatch.setattr(walk, "FIRST_CHUNK", 4)
     monkeypatch.setattr(walk, "LAST_CHUNK", 4)
     held = messages(random.Random(11), 60)
-    query = parse("status:any invoice")
+    query = parse("status:any in")  # too short for the index of words
     with store(held) as connection:
         for sort in SORT_NAMES:
             found, cursor, turned = [], None, 0

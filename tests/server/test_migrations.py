@@ -67,7 +67,9 @@ def test_by_migration_and_by_tables_the_schema_is_the_same(database):
     assert (done.before, done.copy) == (None, None)
     with database.write_engine.connect() as connection:
         # Alembic cannot compare indexes on expressions; the text of their definitions is compared below.
-        no_indexes = {"compare_type": True, "include_object": lambda _o, _n, kind, *_: kind != "index"}
+        # And it takes the index of words, which has tables of its own, for tables that should not be there.
+        ours = lambda _o, name, kind, *_: kind != "index" and not name.startswith("message_words")  # noqa: E731
+        no_indexes = {"compare_type": True, "include_object": ours}
         context = MigrationContext.configure(connection, opts=no_indexes)
         assert compare_metadata(context, tables.metadata) == []
     by_tables = create_engine("sqlite://")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select
 
 from rcqueue.model.access import ROOT
-from rcqueue.model.fields import COMPARE, VERDICTS, Term
+from rcqueue.model.fields import COMPARE, VERDICTS, WORD, Term
 from rcqueue.model.ids import first_id_at
 
 from . import tables as t
@@ -138,6 +138,10 @@ def _bound(f: Filter, term: Term, order: Order) -> list[Condition]:
 def _rivals(f: Filter, order: Order) -> list[Driver]:
     """The other indexes that hold every message that can match."""
     found = [driver for term in f.query.terms if (driver := _offered(f, term)) is not None]
+    words = [term.value for term in f.query.terms if term.field in ("subject", WORD) and not term.negated]
+    if (trigrams := t.trigrams(words)) is not None:
+        matched: Condition = t.indexed_words.op("MATCH")(trigrams)
+        found.append(Driver((Source(t.message_words.c.rowid, (matched,)),)))
     if f.customers is not None and ROOT not in f.customers:
         found.append(Driver(tuple(_posting(f"customer:{path}") for path in f.customers), frozenset({Proved.SCOPE})))
     if order.name != "time":

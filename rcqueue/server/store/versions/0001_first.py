@@ -607,4 +607,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("task_due", "task", ["due"], unique=False)
+    op.execute(
+        "CREATE VIRTUAL TABLE message_words USING fts5(words, content='message', content_rowid='id', tokenize='trigram case_sensitive 1', detail='none')"
+    )
+    op.execute(
+        "CREATE TRIGGER message_words_insert AFTER INSERT ON message BEGIN INSERT INTO message_words(rowid, words) VALUES (new.id, new.words); END"
+    )
+    op.execute(
+        "CREATE TRIGGER message_words_delete AFTER DELETE ON message BEGIN INSERT INTO message_words(message_words, rowid, words) VALUES ('delete', old.id, old.words); END"
+    )
+    op.execute(
+        "CREATE TRIGGER message_words_update AFTER UPDATE OF words ON message BEGIN INSERT INTO message_words(message_words, rowid, words) VALUES ('delete', old.id, old.words); INSERT INTO message_words(rowid, words) VALUES (new.id, new.words); END"
+    )
     # ### end Alembic commands ###
