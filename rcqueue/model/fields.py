@@ -16,8 +16,10 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from .access import DataClass, covers
-from .ids import parse_id
+from .ids import ALPHABET, parse_id
 
+#: The name of a campaign: C... of those by all that is known of a message, E... by envelope, network and subject alone.
+CAMPAIGN = f"[CE][{ALPHABET}]{{10}}"
 MAX_VALUE = 320  #: characters of one value: the longest address there can be
 
 STATUSES = ("ONHOLD", "RELEASING", "UNCERTAIN", "RELEASED", "DELETED", "EXPIRED", "PASSED", "REJECTED")
@@ -73,6 +75,7 @@ class Facts:
     degraded: str | None
     mails: tuple[MailFacts, ...]
     seen: frozenset[str] = frozenset()  #: names of who looked at it
+    campaigns: tuple[str, ...] = ()  #: by all that is known of it, and by what everybody may know of it
 
 
 # -- text that is compared ------------------------------------------------------------------------------------------
@@ -227,6 +230,13 @@ def _ids(raw: str, me: str) -> Parsed:
     return "=", tuple(dict.fromkeys(map(parse_id, texts))), ",".join(dict.fromkeys(texts))
 
 
+def _campaigns(raw: str, me: str) -> Parsed:
+    names = tuple(dict.fromkeys(raw.upper().split(",")))
+    if not all(re.fullmatch(CAMPAIGN, name) for name in names):
+        raise ValueError
+    return "=", names, ",".join(names)
+
+
 def _holder(raw: str, me: str) -> Parsed:
     if raw.lower() in ("none", "any"):
         return raw.lower(), "", raw.lower()
@@ -300,6 +310,8 @@ class Field:
 _ENVELOPE = frozenset({DataClass.ENVELOPE})
 _HEADERS = frozenset({DataClass.HEADERS})
 _SUBJECT = frozenset({DataClass.SUBJECT})
+EVERYONES = _ENVELOPE | _HEADERS | _SUBJECT  #: what a campaign E... tells of,
+ALL_OF_IT = EVERYONES | {DataClass.ATTACHMENTS, DataClass.BODY}  #: and a campaign C...
 WORD = "word"  #: the field of bare words; it has no name in the language
 
 FIELDS: dict[str, Field] = {
@@ -363,6 +375,13 @@ FIELDS: dict[str, Field] = {
             lambda t, f, m, now: any(covers(path, f.customer) for path in t.value),
         ),
         Field(
+            "campaign",
+            _campaigns,
+            "names of campaigns with commas, as lists show them",
+            lambda t, f, m, now: any(name in f.campaigns for name in t.value),
+            needs=EVERYONES,
+        ),
+        Field(
             "age",
             _duration,
             "< or > and a time in s, m, h, d or w: <2h",
@@ -401,3 +420,15 @@ FIELDS: dict[str, Field] = {
         Field(WORD, _phrase, "words", _word, needs=_SUBJECT | _ENVELOPE, indexed=False),
     )
 }
+
+
+def campaign_needs(name: str) -> frozenset[DataClass]:
+    """The classes of data that a campaign tells of, by its name."""
+    return EVERYONES if name.startswith("E") else ALL_OF_IT
+
+
+def needs(term: Term) -> frozenset[DataClass]:
+    """The classes of data that a term tells of."""
+    if term.field == "campaign":
+        return frozenset().union(*map(campaign_needs, term.value))
+    return FIELDS[term.field].needs

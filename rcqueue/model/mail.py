@@ -78,6 +78,7 @@ class Row(Wire):
     verdict: VerdictKind
     size: int
     rules: list[str] | None = None  #: names of the rules that fired
+    campaign: str | None = None  #: C... by all that is known of it; E... by what who lacks bodies may know too
     customer: str
     queue: str
     claim: RowClaim | None = None

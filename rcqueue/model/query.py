@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .access import DataClass
-from .fields import FIELDS, MAX_VALUE, STATUSES, WORD, Facts, Level, MailFacts, Term
+from .fields import FIELDS, MAX_VALUE, STATUSES, WORD, Facts, Level, MailFacts, Term, needs
 from .ids import parse_id
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Query:
         return tuple(t for t in self.terms if FIELDS[t.field].level == level)
 
     def needs(self) -> frozenset[DataClass]:
-        return frozenset().union(*(FIELDS[t.field].needs for t in self.terms))
+        return frozenset().union(*(needs(t) for t in self.terms))
 
     def without(self, field: str) -> Query:
         """The same without its terms on a field."""
@@ -134,7 +134,7 @@ def _term(text: str, start: int, me: str) -> tuple[Term, int]:
     if not raw:
         missing = "nothing after the colon" if named else "nothing after the -" if negated else "empty quotes"
         raise QueryError(missing, term=term, place=start, expected=FIELDS[name].fits)
-    if len(raw) > MAX_VALUE and name != "id":
+    if len(raw) > MAX_VALUE and name not in ("id", "campaign"):
         raise QueryError(f"{len(raw)} characters", term=term, place=start, expected=f"at most {MAX_VALUE}")
     try:
         op, value, shown = FIELDS[name].parse(raw, me)
@@ -191,7 +191,7 @@ def parse_sort(sort: str) -> tuple[str, bool]:
 def check(query: Query, classes: frozenset[DataClass], sort: str = "-time") -> None:
     """Refuses a query or a sort that would tell of a class of data not among `classes`: raises QueryForbidden."""
     for term in query.terms:
-        for lacking in sorted(FIELDS[term.field].needs - classes):
+        for lacking in sorted(needs(term) - classes):
             raise QueryForbidden(term.text, term.place, lacking)
     shows = SORTS[parse_sort(sort)[0]]
     if shows is not None and shows not in classes:
@@ -214,6 +214,7 @@ def matches(query: Query, facts: Facts, now_us: int, *, mail: MailFacts | None =
 
 #: The key of a row that is None only when the viewer lacks the class.
 _TELLS = {DataClass.ENVELOPE: "toEmail", DataClass.SUBJECT: "subject", DataClass.HEADERS: "rules"}
+_TELLS |= dict.fromkeys((DataClass.BODY, DataClass.ATTACHMENTS), "campaign")
 
 
 def matches_row(query: Query, row: Row, now_us: int) -> bool | None:
@@ -226,6 +227,13 @@ def matches_row(query: Query, row: Row, now_us: int) -> bool | None:
         return None
     if any(term.field == "seen" for term in query.terms):  # nor who looked
         return None
+    if any(
+        row.campaign is None or name[0] != row.campaign[0]
+        for t in query.terms
+        if t.field == "campaign"
+        for name in t.value
+    ):
+        return None  # it names the campaign of one kind alone
     message, _ = parse_id(row.id)
     expiry = round(row.expiry.timestamp() * 1_000_000) if row.expiry else 0
     claim, requested = row.claim.who if row.claim else None, 0 if row.requested else None
@@ -242,6 +250,7 @@ def matches_row(query: Query, row: Row, now_us: int) -> bool | None:
         rules=tuple(row.rules or ()),
         customer=row.customer,
         degraded=row.degraded,
+        campaigns=(row.campaign,) if row.campaign is not None else (),
         mails=(mail,),
     )
     return matches(query, facts, now_us)

@@ -54,6 +54,7 @@ SUBJECTS = (
     "a\u2028b \U0001f4e8 it''s",
     'NEAR("a" OR b*) AND ^c',
 )
+CAMPAIGNS = tuple(f"{kind}{name:A>10}" for kind in "CE" for name in ("1", "2", "3"))
 RULES = ("URIBL_BLACK", "URIBL_BLACKER", "BAYES_99", "bayes_99", "uribl-black", 'a"BAYES_99"b', "ſPAM")
 EVERYWHERE = Access(1, "anna", 1, (Grant("admin", "all"),))
 
@@ -95,6 +96,7 @@ def message(rnd: random.Random, seq: int) -> Facts:
         rules=tuple(rnd.sample(RULES, rnd.randrange(4))),
         customer=rnd.choice(CUSTOMERS),
         degraded=rnd.choice((None, None, "no end of a part")),
+        campaigns=(rnd.choice(CAMPAIGNS[:3]), rnd.choice(CAMPAIGNS[3:])),
         mails=mails,
         seen=frozenset(rnd.sample(list(PEOPLE), rnd.choice((0, 0, 1, 2)))),
     )
@@ -125,6 +127,8 @@ def row_of(facts: Facts) -> dict[str, object]:
         "next_expiry": min(held, default=None),
         "version": 1,
         "purged": None,
+        "campaign": facts.campaigns[0],
+        "campaign_open": facts.campaigns[1],
     }
     row["words"] = words_of(row, rcpts)
     return row
@@ -132,9 +136,9 @@ def row_of(facts: Facts) -> dict[str, object]:
 
 def write(connection: Connection, messages: Iterable[Facts]) -> None:
     """Writes messages, their mails, claims, postings, and what they add to the kept counters."""
-    rows: dict[str, list[dict[str, object]]] = {
-        name: [] for name in ("message", "mail", "claim", "posting", "seen", "tally")
-    }
+    names = ("message", "mail", "claim", "posting", "seen", "tally", "campaign_mails")
+    rows: dict[str, list[dict[str, object]]] = {name: [] for name in names}
+    of_campaigns: dict[tuple[str, str], dict[str, int]] = {}
     tally: dict[tuple[str, str, str], int] = {}
     for facts in messages:
         row = row_of(facts)
@@ -142,6 +146,13 @@ def write(connection: Connection, messages: Iterable[Facts]) -> None:
         terms = terms_of(row, [m.rcpt for m in facts.mails])
         rows["posting"] += [{"term": term, "message": facts.id} for term in terms]
         rows["seen"] += [{"message": facts.id, "account": PEOPLE[who], "at": NOW, "how": 0} for who in facts.seen]
+        for campaign in facts.campaigns:
+            counted = of_campaigns.setdefault(
+                (campaign, facts.customer), {"first": facts.id, "last": facts.id, **dict.fromkeys(t.STATUSES, 0)}
+            )
+            counted["first"], counted["last"] = min(counted["first"], facts.id), max(counted["last"], facts.id)
+            for m in facts.mails:
+                counted[m.status.lower()] += 1
         for m in facts.mails:
             key = (facts.customer, m.status, facts.verdict)
             tally[key] = tally.get(key, 0) + 1
@@ -155,6 +166,7 @@ def write(connection: Connection, messages: Iterable[Facts]) -> None:
                 who = PEOPLE[m.claim]
                 rows["claim"].append(base | {"session": 10 + who, "account": who, "fence": 5 + m.n, "at": NOW})
     rows["tally"] = [{"customer": c, "status": s, "verdict": v, "n": n} for (c, s, v), n in tally.items()]
+    rows["campaign_mails"] = [{"campaign": c, "customer": at} | n for (c, at), n in of_campaigns.items()]
     for name, some in rows.items():
         if some:
             connection.execute(insert(t.metadata.tables[name]), some)
@@ -216,6 +228,7 @@ def term(rnd: random.Random) -> str:
         "verdict:" + ",".join(rnd.sample([v.lower() for v in VERDICTS], rnd.randrange(1, 4))),
         f"rule:{rnd.choice(RULES[:5])}",
         f"customer:{rnd.choice(CUSTOMERS)}",
+        "campaign:" + ",".join(rnd.sample(CAMPAIGNS, rnd.choice((1, 1, 2)))),
         f"age:{op}{rnd.choice(('1h', '2d', '1s', '0s'))}",
         f"at:{op}2026-09-21T12:00Z",
         f"expires:{op}{rnd.choice(('1h', '1d', '2w', '0s'))}",

@@ -149,8 +149,8 @@ def test_one_mail_may_be_asked_for():
     [
         ("form:gmail.com", "form:gmail.com", 0, "from (or quotes"),
         ("invoice  -vrdict:spam", "-vrdict:spam", 9, "verdict (or quotes"),
-        ("http://x", "http://x", 0, "one of age, at, claim"),
-        ("campaign:7", "campaign:7", 0, "or quotes"),  # there are none yet
+        ("http://x", "http://x", 0, "one of age, at, campaign"),
+        ("campaign:7", "campaign:7", 0, "names of campaigns"),
         ("word:x", "word:x", 0, "or quotes"),
         ("status:held", "status:held", 0, "onhold, releasing"),
         ("status:onhold,", "status:onhold,", 0, "with commas"),

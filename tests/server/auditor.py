@@ -52,6 +52,8 @@ class State:
     blobs: set[tuple[str, bytes]]
     requested: set[MailKey]  # asked for by their recipients
     asked: dict[int, int]  # by message: how many
+    campaigns: dict[int, tuple[str, str]]  # by message
+    of_campaigns: dict[tuple[str, str], Any]  # by campaign and customer: first, last, counts by status
 
 
 _STATUSES = ("onhold", "releasing", "uncertain", "released", "deleted", "expired")
@@ -83,6 +85,8 @@ def observe(c: sqlite3.Connection) -> State:
         set(c.execute("SELECT customer, sha256 FROM blob")),
         set(c.execute("SELECT message, n FROM mail WHERE requested IS NOT NULL")),
         keyed("message", "id", "requested"),
+        keyed("message", "id", "campaign, campaign_open"),
+        keyed("campaign_mails", "campaign, customer", "first, last," + ",".join(_STATUSES)),
     )
 
 
@@ -210,6 +214,15 @@ class Auditor:
         for key in state.requested:
             assert state.mails[key][0] == "ONHOLD", f"state: {key} is asked for, and is {state.mails[key][0]}"
         same("counters: the tally", dict(tally), {key: n for key, n in state.tally.items() if n})
+        of_campaigns: dict[tuple[str, str], list[int]] = {}
+        for id, names in sorted(state.campaigns.items()):
+            customer, counts = state.messages[id][0], state.messages[id][-len(_STATUSES) :]
+            for name in names:
+                counted = of_campaigns.setdefault((name, customer), [id, id, *[0] * len(_STATUSES)])
+                counted[1] = id
+                counted[2:] = map(int.__add__, counted[2:], counts)
+        stored = {key: list(values) for key, values in state.of_campaigns.items()}
+        same("counters: those of campaigns", of_campaigns, stored)
         same("purge: bytes that are needed", needed, state.blobs)
 
 

@@ -43,6 +43,7 @@ TERMS = {
     "verdict": "spam,policy",
     "rule": "BAYES_99",
     "customer": "all",
+    "campaign": "E0123456789",
     "age": "<2h",
     "at": ">2020-01-01",
     "expires": ">1h",

@@ -17,8 +17,10 @@ from rcqueue.model.mail import Receipt, VerdictKind
 from rcqueue.model.scan import ScanResult
 from rcqueue.server.config import Config
 from rcqueue.server.marshal import Marshal
+from rcqueue.server.marshal.campaigns import Marked
 from rcqueue.server.marshal.hold import Arrival, Return
 from rcqueue.server.reading.scan import Scan, scan
+from rcqueue.server.reading.traits import Traits, traits
 from rcqueue.server.scan.decide import Decision
 from rcqueue.server.scan.judge import Judgement
 from rcqueue.server.store.writer import Stopped
@@ -183,7 +185,8 @@ class Intake:
         session: int | None = None,
     ) -> list[Arrival]:
         """The same, read and ready to be held; `receipt` is what is known beside the bytes and the envelope."""
-        read = scan(raw) if len(raw) < LARGE else await asyncio.to_thread(scan, raw)
+        look = functools.partial(_read, raw, sender, recipients, receipt.client)
+        read, marks = look() if len(raw) < LARGE else await asyncio.to_thread(look)
         customers: dict[str, dict[str, None]] = {}
         for recipient in recipients:
             customers.setdefault(self._config.customer_of(recipient), {})[recipient] = None
@@ -201,6 +204,7 @@ class Intake:
                 status=status,
                 origin=origin,
                 scans=scans,
+                marked=Marked(marks),
                 returned=back.by if back is not None else None,
                 ways=_ways(judgement, theirs),
                 account=account,
@@ -208,6 +212,11 @@ class Intake:
             )
             for customer, theirs in customers.items()
         ]
+
+
+def _read(raw: bytes, sender: str, recipients: Sequence[str], client: str) -> tuple[Scan, Traits]:
+    read = scan(raw)
+    return read, traits(raw, read, sender, recipients, client)
 
 
 def _ways(judgement: Judgement | None, recipients: Iterable[str]) -> dict[str, Way]:

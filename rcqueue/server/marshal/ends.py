@@ -104,7 +104,7 @@ class Forget(_OnMessages):
             if row is None or row["recipients"] != row["passed"] + row["rejected"]:
                 continue
             for mail in rows.mails[message].values():
-                rows.count(row["customer"], mail["status"], row["verdict"], -1)
+                rows.count(row, mail["status"], -1)
             for table in (t.mail, t.message_detail, t.posting, t.note, t.seen):
                 rows.sweep(delete(table).where(table.c.message == message))
             rows.sweep(delete(t.message).where(t.message.c.id == message))

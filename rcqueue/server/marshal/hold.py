@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rcqueue.model.access import Right
@@ -21,6 +21,7 @@ from rcqueue.server.store.rows import Needs, Rows
 from rcqueue.server.store.writer import Decision
 
 from .asking import who_asks, without
+from .campaigns import Marked, assign
 from .mails import new_mail
 
 
@@ -38,6 +39,7 @@ class Arrival:
     status: str = "ONHOLD"  # or PASSED, REJECTED: then only what is known of it is kept
     origin: str = "smtp"  # the way in; where the original still waits, also which it is
     scans: str = "[]"  # what our scanners said: a JSON list
+    marked: Marked = field(default_factory=Marked)  # what tells which campaign it belongs to
     returned: Pass | None = None  # the release, and the attempt of it, that this mail of ours came back by
     ways: Mapping[str, Way] = field(default_factory=dict)  # how the policy wants it to go out, by recipient
     account: int | None = None  # who imported it; None: it came by mail
@@ -53,7 +55,7 @@ class Hold:
 
     @property
     def needs(self) -> Needs:
-        return Needs()
+        return Needs(marks=marks_of(self.arrivals))
 
     @property
     def weight(self) -> int:
@@ -76,7 +78,7 @@ class Import(Hold):
 
     @property
     def needs(self) -> Needs:
-        return Needs(sessions=frozenset({self.session}))
+        return Needs(sessions=frozenset({self.session}), marks=marks_of(self.arrivals))
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
         who = who_asks(rows, self.session, now)
@@ -84,6 +86,11 @@ class Import(Hold):
             if Right.HOLD not in who.rights_at(customer):
                 return without(Right.HOLD, who, customer, "import", customer)
         return Hold.decide(self, rows, now, seq)
+
+
+def marks_of(arrivals: Iterable[Arrival]) -> frozenset[bytes]:
+    """What leads to the campaigns that arrivals may belong to."""
+    return frozenset().union(*(arrival.marked.keys for arrival in arrivals))
 
 
 def returned_term(by: Pass) -> str:
@@ -108,7 +115,7 @@ class Return:
 
     @property
     def needs(self) -> Needs:
-        return Needs(terms=frozenset({returned_term(self.by)}))
+        return Needs(terms=frozenset({returned_term(self.by)}), marks=marks_of((self.goes_on, self.loops)))
 
     @property
     def weight(self) -> int:
@@ -155,6 +162,7 @@ def _hold(rows: Rows, a: Arrival, now: int, seq: int, expiry: int) -> Draft:
         "purged": None if held else now,
         "origin": a.origin,
     }
+    row["campaign"], row["campaign_open"] = assign(rows, a.marked, message)
     row["words"] = words_of(row, recipients)
     rows.put(t.message, (message,), row)
     verdict = VerdictDetail(
@@ -188,9 +196,9 @@ def _hold(rows: Rows, a: Arrival, now: int, seq: int, expiry: int) -> Draft:
         facts["release"] = a.returned.release
         for term in (returned_as(a.returned), returned_term(a.returned)):  # read by what else is in this batch
             rows.put(t.posting, (term, message), {"term": term, "message": message})
-    rows.count(a.customer, a.status, scan.verdict, len(recipients))
     if a.status == "ONHOLD":
         rows.flow(a.customer, now, came=len(recipients))
+    rows.count(row, a.status, len(recipients))
     return Draft(
         _KINDS[a.status],
         customer=a.customer,

@@ -51,9 +51,9 @@ class MessageChange:
             assert message is not None
             was, becomes = old["status"].lower(), status.lower()
             self.rows.put(t.message, (self.id,), {was: message[was] - 1, becomes: message[becomes] + 1})
-            self.rows.count(self.row["customer"], old["status"], self.row["verdict"], -1)
-            self.rows.count(self.row["customer"], status, self.row["verdict"], +1)
             self.rows.flow(self.row["customer"], self.now, came=status == "ONHOLD", went=old["status"] == "ONHOLD")
+            self.rows.count(message, old["status"], -1)
+            self.rows.count(message, status, +1)
             if old["status"] == "ONHOLD":
                 self.rows.drop(t.claim, (self.id, n))
                 if old["requested"] is not None:
@@ -71,7 +71,7 @@ class MessageChange:
         self.rows.put(t.message, (self.id,), {**counts, "words": words})
         for term in terms_of(message, [rcpt]):
             self.rows.append(t.posting, {"term": term, "message": self.id})
-        self.rows.count(message["customer"], status, message["verdict"], +1)
+        self.rows.count(message, status, +1)
         self.changed.append(n)
         return n
 

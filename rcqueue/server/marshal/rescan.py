@@ -105,8 +105,8 @@ def new_verdict(d: Doing) -> dict[str, Any]:
     message = rows.message(id)
     assert judged is not None and message is not None
     for n, mail in list(d.change.mails.items()):
-        rows.count(message["customer"], mail["status"], message["verdict"], -1)
-        rows.count(message["customer"], mail["status"], judged.verdict, +1)
+        rows.count(message, mail["status"], -1)
+        rows.count(message | {"verdict": judged.verdict}, mail["status"], +1)
         if mail["status"] in _UNDECIDED and n not in d.change.changed:
             d.change.set(n, mail["status"])
     names = [rule.name for rule in judged.rules]

@@ -174,6 +174,8 @@ def _offered(f: Filter, term: Term) -> Driver | None:
             return Driver((_posting(f"to:{term.value}"),))
         case "customer" if ROOT not in term.value:
             return Driver(tuple(_posting(f"customer:{path}") for path in term.value), proves)
+        case "campaign":
+            return Driver(tuple(_posting(f"campaign:{name}") for name in term.value), proves)
         case "claim" if term.op == "any":
             return Driver((Source(t.claim.c.message, repeats=True),))
         case "claim" if term.op == "=":

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BindParameter, Connection, bindparam, func, select
 
 from rcqueue.model.access import DataClass
-from rcqueue.model.fields import STATUSES
+from rcqueue.model.fields import ALL_OF_IT, EVERYONES, STATUSES
 from rcqueue.model.ids import encode_message
 
 from . import tables as t
@@ -170,6 +170,13 @@ def time_text(us: int) -> str:
     return datetime.fromtimestamp(us / 1_000_000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
+def campaign_of(message: Any, classes: frozenset[DataClass]) -> str | None:
+    """The campaign that a viewer with these classes is told of: the one made of nothing that they lack."""
+    if classes >= ALL_OF_IT:
+        return message.campaign or None
+    return message.campaign_open or None if classes >= EVERYONES else None
+
+
 def build_row(data: RowData, classes: Iterable[DataClass]) -> dict[str, Any]:
     """The JSON of a model.mail.Row, from the classes that the viewer has at the message's customer."""
     m = data.message
@@ -197,6 +204,8 @@ def build_row(data: RowData, classes: Iterable[DataClass]) -> dict[str, Any]:
         row["sender"], row["toEmail"] = m.sender, data.to_email
     if DataClass.SUBJECT in classes:
         row["subject"] = m.subject
+    if (campaign := campaign_of(m, frozenset(classes))) is not None:
+        row["campaign"] = campaign
     if DataClass.HEADERS in classes:
         row["score"], row["rules"] = m.score, json.loads(m.rules)
     return row

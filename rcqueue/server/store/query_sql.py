@@ -53,6 +53,9 @@ def terms_of(message: Mapping[str, Any], recipients: Iterable[str]) -> list[str]
                 terms[f"{field}:{address}"] = None
             for domain in upwards(fields.domain_of(address), ".", from_left=False):
                 terms[f"{field}:{domain}"] = None
+    for campaign in (message["campaign"], message["campaign_open"]):
+        if campaign:
+            terms[f"campaign:{campaign}"] = None
     if not message["sender"]:
         terms["from:<>"] = None
     return [term[:TERM_CHARS] for term in terms]
@@ -80,8 +83,14 @@ def facts_of(rows: Rows, message: int) -> Facts:
         MailFacts(n, mail["rcpt"], mail["status"], mail["expiry"], names.get(n), mail["requested"])
         for n, mail in sorted(rows.mails[message].items())
     )
+    campaigns = (row["campaign"], row["campaign_open"])
     same = ("id", "at", "size", "sender", "from_email", "subject", "score", "verdict", "customer", "degraded")
-    return Facts(**{name: row[name] for name in same}, rules=tuple(json.loads(row["rules"])), mails=tuple(mails))
+    return Facts(
+        **{name: row[name] for name in same},
+        rules=tuple(json.loads(row["rules"])),
+        campaigns=campaigns,
+        mails=tuple(mails),
+    )
 
 
 # -- the fields -----------------------------------------------------------------------------------------------------
@@ -165,6 +174,7 @@ CONDITIONS: dict[str, Callable[[Term, int], Condition]] = {
     "size": lambda term, now: COMPARE[term.op](t.message.c.size, term.value),
     "verdict": lambda term, now: t.message.c.verdict.in_(sorted(term.value)),
     "rule": lambda term, now: func.lower(t.message.c.rules).contains(f'"{term.value}"', autoescape=True),
+    "campaign": lambda term, now: or_(*(posted(f"campaign:{name}") for name in term.value)),
     "customer": lambda term, now: or_(*map(at_customer, term.value)),
     "age": lambda term, now: COMPARE[term.op](now - term.value - t.message.c.at, 0),
     "at": lambda term, now: COMPARE[term.op](t.message.c.at, term.value),

@@ -6,7 +6,7 @@ and change `Rows`; a `Mark` undoes what an operation that failed half-way did. A
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from functools import cache
@@ -39,6 +39,7 @@ class Needs:
     senders: bool = False  # the rules about the authors of the messages
     settings: bool = False  # of the policy, all
     steps: frozenset[str] = frozenset()  # acts, with the next mails that wait to be tried and all of their messages
+    marks: frozenset[bytes] = frozenset()  # what they lead to, and the founders of those campaigns
     rows: frozenset[tuple[str, Key]] = frozenset()  # (table, primary key): single rows of whatever table
 
     def __or__(self, other: Needs) -> Needs:
@@ -59,6 +60,7 @@ class Rows:
     tables: dict[str, dict[Key, RowDict]] = field(default_factory=lambda: defaultdict(dict))
     mails: dict[int, dict[int, RowDict]] = field(default_factory=lambda: defaultdict(dict))
     claims: dict[int, dict[int, RowDict]] = field(default_factory=lambda: defaultdict(dict))
+    founders: dict[bytes, dict[int, str]] = field(default_factory=lambda: defaultdict(dict))  # campaigns, by mark
     account_names: dict[str, int] = field(default_factory=dict)
     grants: dict[int, set[Grant]] = field(default_factory=lambda: defaultdict(set))
     locks: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -66,6 +68,7 @@ class Rows:
     appended: dict[str, list[RowDict]] = field(default_factory=lambda: defaultdict(list))
     tallies: dict[tuple[str, str, str], int] = field(default_factory=lambda: defaultdict(int))
     flows: dict[tuple[int, str], list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+    campaigns: dict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     sweeps: list[Any] = field(default_factory=list)
     undo: list[Any] = field(default_factory=list)
 
@@ -129,8 +132,13 @@ class Rows:
         self.sweeps.append(statement)
         self.undo.append(self.sweeps.pop)
 
-    def count(self, customer: str, status: str, verdict: str, by: int) -> None:
-        key = (customer, status, verdict)
+    def count(self, message: RowDict, status: str, by: int) -> None:
+        """So many more (or fewer) of a message's mails have this status: moves the kept counters."""
+        self._count((message["customer"], status, message["verdict"]), by)
+        for campaign in filter(None, (message["campaign"], message["campaign_open"])):
+            self._count_of_campaign(campaign, message, status.lower(), by)
+
+    def _count(self, key: tuple[str, str, str], by: int) -> None:
         self.tallies[key] += by
         self.undo.append(lambda: self.tallies.__setitem__(key, self.tallies[key] - by))
 
@@ -144,6 +152,18 @@ class Rows:
 
         add(came, went)
         self.undo.append(lambda: add(-came, -went))
+
+    def _count_of_campaign(self, campaign: str, message: RowDict, status: str, by: int) -> None:
+        of = self.campaigns[campaign, message["customer"]]
+        before = dict(of)
+        of["first"], of["last"] = min(of["first"] or message["id"], message["id"]), max(of["last"], message["id"])
+        of[status] += by
+
+        def back() -> None:
+            of.clear()
+            of.update(before)
+
+        self.undo.append(back)
 
     def grant(self, account: int, grant: Grant, on: bool) -> None:
         key = (account, grant.role, grant.customer)
@@ -184,7 +204,12 @@ class Rows:
         self.undo.append(back)
 
     def _index(self, name: str, key: Key, row: RowDict | None) -> None:
-        if name in ("mail", "claim"):
+        if name == "campaign_mark":
+            if row is None:
+                self.founders[key[0]].pop(key[1], None)
+            else:
+                self.founders[key[0]][key[1]] = row["campaign"]
+        elif name in ("mail", "claim"):
             by_message = (self.mails if name == "mail" else self.claims)[key[0]]
             if row is None:
                 by_message.pop(key[1], None)
@@ -220,6 +245,9 @@ class Rows:
         if any(n.customers for n in needs):
             self._take(t.customer_domain, connection.execute(_DOMAINS))
         self._read(connection, t.posting.c.term, set().union(*(n.terms for n in needs)))
+        self._read(connection, t.campaign_mark.c.mark, set().union(*(n.marks for n in needs)))
+        named = {name for founders in self.founders.values() for name in founders.values() if name.startswith("C")}
+        self._read(connection, t.campaign.c.id, named)
         self._read(connection, t.sender_rule.c.id, set().union(*(n.sender_rules for n in needs)))
         if any(n.senders for n in needs):
             authors = {fold_address(row["from_email"]) for row in self.tables["message"].values()}
@@ -310,6 +338,14 @@ class Rows:
         ]
         if flows:
             connection.execute(_add(connection, t.flow, ("came", "went")), flows)
+        nothing = dict.fromkeys(t.STATUSES, 0)
+        of_campaigns = [
+            {"campaign": campaign, "customer": customer, **nothing, **counted}
+            for (campaign, customer), counted in sorted(self.campaigns.items())
+            if counted
+        ]
+        if of_campaigns:
+            connection.execute(_add_to_campaign(connection), of_campaigns)
 
 
 @cache
@@ -377,3 +413,15 @@ def _see(connection: Connection, table: Table) -> Any:
     new, old = statement.excluded, table.c
     most = case((new.how > old.how, new.how), else_=old.how)
     return statement.on_conflict_do_update(index_elements=["message", "account"], set_={"at": new.at, "how": most})
+
+
+def _add_to_campaign(connection: Connection) -> Any:
+    """Counters are added to; the first and the last message are the earliest and the latest there were."""
+    statement = _dialect_insert(connection)(t.campaign_mails)
+    new, old = statement.excluded, t.campaign_mails.c
+    sums = {status: old[status] + new[status] for status in t.STATUSES}
+    ends = {
+        "first": case((new.first < old.first, new.first), else_=old.first),
+        "last": case((new.last > old.last, new.last), else_=old.last),
+    }
+    return statement.on_conflict_do_update(index_elements=["campaign", "customer"], set_=sums | ends)

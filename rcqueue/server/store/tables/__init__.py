@@ -20,6 +20,9 @@ from .base import STATUSES as STATUSES
 from .base import Big as Big
 from .base import Bytewise as Bytewise
 from .base import metadata as metadata
+from .campaigns import campaign as campaign
+from .campaigns import campaign_mails as campaign_mails
+from .campaigns import campaign_mark as campaign_mark
 from .journal import entry as entry
 from .journal import flow as flow
 from .journal import head as head

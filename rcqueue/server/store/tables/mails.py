@@ -64,6 +64,8 @@ message = Table(
     Column(
         "origin", Text, nullable=False, default="smtp"
     ),  # the way in: "smtp", "import", "milter", "postfix:HOST/QUEUEID" ...
+    Column("campaign", Text, nullable=False, default=""),  # by all that is known of it,
+    Column("campaign_open", Text, nullable=False, default=""),  # and by envelope, network and subject alone
     Column("words", Text, nullable=False),  # what bare words look in (query_sql.words_of); last, for it can be long
     # A message is in one index of each sort: those of the hold, which people work in, or those off hold. A list of
     # any other status walks both.

@@ -108,6 +108,42 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("customer", "sha256"),
     )
     op.create_table(
+        "campaign",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("founder", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("sketch", sa.LargeBinary(), nullable=False),
+        sa.Column("files", sa.Boolean(), nullable=False),
+        sa.Column("listed", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("campaign_founder", "campaign", ["founder"], unique=False)
+    op.create_table(
+        "campaign_mails",
+        sa.Column("campaign", sa.Text(), nullable=False),
+        sa.Column("customer", sa.Text(), nullable=False),
+        sa.Column("first", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("last", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("onhold", sa.Integer(), nullable=False),
+        sa.Column("releasing", sa.Integer(), nullable=False),
+        sa.Column("uncertain", sa.Integer(), nullable=False),
+        sa.Column("released", sa.Integer(), nullable=False),
+        sa.Column("deleted", sa.Integer(), nullable=False),
+        sa.Column("expired", sa.Integer(), nullable=False),
+        sa.Column("passed", sa.Integer(), nullable=False),
+        sa.Column("rejected", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("campaign", "customer"),
+    )
+    op.create_index("campaign_mails_last", "campaign_mails", ["last", "campaign"], unique=False)
+    op.create_table(
+        "campaign_mark",
+        sa.Column("mark", sa.LargeBinary(), nullable=False),
+        sa.Column("founder", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("campaign", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("mark", "founder"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("campaign_mark_founder", "campaign_mark", ["founder"], unique=False)
+    op.create_table(
         "claim",
         sa.Column("message", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("n", sa.Integer(), nullable=False),
@@ -261,6 +297,8 @@ def upgrade() -> None:
         sa.Column("version", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("purged", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("origin", sa.Text(), nullable=False),
+        sa.Column("campaign", sa.Text(), nullable=False),
+        sa.Column("campaign_open", sa.Text(), nullable=False),
         sa.Column("words", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
