@@ -22,10 +22,12 @@ from textual.screen import Screen
 from textual.theme import Theme
 
 from rcqueue import theme
+from rcqueue.model.access import Right
 from rcqueue.model.actions import named
 from rcqueue.screens.dialogs import Told
 from rcqueue.screens.queue import QueueScreen
 from rcqueue.settings import Settings, SettingsError
+from rcqueue.terminal.caps import blocks
 from rcqueue.terminal.driver import FrugalApp
 from rcqueue.terminal.keys import KeysInTurn
 from rcqueue.theme import ThemeError
@@ -141,6 +143,7 @@ class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
         self.theme = chosen.name
         keymap.use(self.settings.keys)
         self.set_keymap(self.settings.keys)
+        self.blocks = blocks(os.environ)  #: whether the terminal has block glyphs
         self.state = "starting"  #: what the first line says until there is a queue
         self.api: Api | None = None
         self.desk: Desk | None = None
@@ -187,7 +190,7 @@ class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
             why = await self.sign_in(start.user, start.password)
         else:
             why = ""
-        if self.desk is None:
+        if self.api is None:
             self._ask_who(why)
 
     def _ask_who(self, why: str) -> None:
@@ -222,6 +225,12 @@ class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
             self.state = "not signed in"
             return str(error)
         self.api = api
+        if Right.VIEW not in whoami.rights and Right.COUNT in whoami.rights:
+            from rcqueue.screens.wall import WallScreen
+
+            self.state = "counts alone"
+            self.call_later(self.push_screen, WallScreen(api))  # over what asked who this is
+            return ""
         self.desk = Desk(
             api,
             lambda since, journal: self.network.feed(self.start, api.token, since, journal, self.idle),

@@ -13,6 +13,7 @@ from typing import Any
 
 from rcqueue.app import Network, Start
 from rcqueue.client.api import ActResults, AuditPage, Login, Person, QueryCounts
+from rcqueue.client.desk import EXPIRING
 from rcqueue.client.feed import Connected, Entries, Event
 from rcqueue.client.http import ApiProblem, Unreachable
 from rcqueue.client.outcome import sort_key
@@ -20,7 +21,7 @@ from rcqueue.model.access import ROLES
 from rcqueue.model.act import ActAnswer, ActBody, ActProgress, ActRequest, MailResult
 from rcqueue.model.facet import Facet, Facets, FacetValue
 from rcqueue.model.fields import Facts, MailFacts
-from rcqueue.model.health import Health
+from rcqueue.model.health import Health, Wall
 from rcqueue.model.ids import encode_mail, encode_message, new_message_id
 from rcqueue.model.journal import Entry, Hello, History, MailChange, Step, Timeline
 from rcqueue.model.mail import (
@@ -46,6 +47,7 @@ from rcqueue.model.mail import (
     Whoami,
     to_us,
 )
+from rcqueue.model.outgoing import Outgoing
 from rcqueue.model.query import Query, matching, parse
 
 NOW = datetime(2026, 3, 14, 3, 0, tzinfo=UTC)
@@ -138,6 +140,9 @@ class Store:
         self.journal: list[Entry] = []
         self.now = NOW
         self.health = Health(now=NOW, server="0.1.0", started=NOW - timedelta(hours=4))
+        self.outgoing = Outgoing(now=NOW, seq=0, mails=[], next_hops=[])
+        self.wall = Wall(now=NOW)
+        self.expiring = 0  #: mails that expire within a day and nobody has seen
         self._cursors: dict[str, Any] = {}
 
     @property
@@ -285,6 +290,29 @@ class FakeApi:
         self._call("health")
         return self.store.health.model_copy(update={"now": self.store.now})
 
+    async def wall(self) -> Wall:
+        self._call("wall")
+        return self.store.wall
+
+    async def outgoing(self, next_hop: str | None = None, limit: int = 200) -> Outgoing:
+        self._call("outgoing")
+        return self.store.outgoing
+
+    async def set_hop(self, verb: str, hop: str, reason: str, rate: int | None = None) -> None:
+        self._call("set_hop", verb, hop, reason, rate)
+
+    async def history(
+        self, before: int | None = None, limit: int = 100, of: str | None = None, verb: str | None = None
+    ) -> AuditPage:
+        self._call("history", before, verb)
+        mine = [e for e in reversed(self.store.journal) if e.actor == self.name and verb in (None, e.kind[5:])]
+        rows = [e.model_copy(update={"row": self._row_now(e)}) for e in mine]
+        return AuditPage(entries=rows[:limit])
+
+    def _row_now(self, entry: Entry) -> Row | None:
+        message = self.store.messages.get(entry.message or "")
+        return message.row(message.mails) if message is not None else None
+
     async def counts(self, query: str | None = None) -> QueryCounts:
         self._call("counts", query)
         status: dict[str, int] = {}
@@ -293,6 +321,8 @@ class FakeApi:
                 status[mail.status] = status.get(mail.status, 0) + 1
         if query is None:
             return QueryCounts(seq=self.store.seq, status=status)
+        if query == EXPIRING:
+            return QueryCounts(seq=self.store.seq, status=status, matching=self.store.expiring)
         asked = parse(query, me=self.name)
         others: dict[str, int] = {}
         for message in self.store.messages.values():

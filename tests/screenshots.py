@@ -35,6 +35,10 @@ PICTURES = {
     "help": "test_help[{size}]",
     "people": "test_people[{size}]",
     "health": "test_health[{size}]",
+    "outgoing": "test_outgoing[{size}]",
+    "history": "test_history[{size}]",
+    "expiring": "test_expiring[{size}]",
+    "wall": "test_wall[{size}]",
     "demo": "test_demo[{size}]",
     "login": "test_login[{size}]",
 }

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from .fetch import Fetch
 
 _COUNT_EVERY = 1.0  # seconds
+_EXPIRING_EVERY = 60.0
+#: What expires within a day and nobody has seen.
+EXPIRING = "status:onhold expires:<1d seen:none"
 _TRY_AGAIN = 1.0
 _IN, _OUT = frozenset({"mail.hold"}), frozenset({"mail.release", "mail.delete", "mail.expire"})
 
@@ -84,6 +87,7 @@ class Desk:
         self.query = parse("", me=whoami.name)
         self.counts: QueryCounts | None = None
         self.alerts: list[Alert] = []  #: of the server, that stand
+        self.expiring = ""  #: how many mails expire within a day and nobody has seen; "": none
         self.rates = Rates()
         self.presence: dict[str, Presence] = {}
         self.heard = False  #: the feed has been there
@@ -213,10 +217,20 @@ class Desk:
         if self._first is not None and not self._first.done():
             self._first.set_result(seq)
 
+    async def _count_expiring(self) -> None:
+        counts = await self.api.counts(EXPIRING)
+        self.expiring = f"{counts.matching:,}{'+' if counts.capped else ''}" if counts.matching else ""
+        self.changed()
+
     async def _count(self) -> None:
         from .http import ApiProblem, Unreachable
 
+        again = 0.0  # when it is looked again what expires
         while not self.ended:
+            if time.monotonic() >= again:
+                again = time.monotonic() + _EXPIRING_EVERY
+                with contextlib.suppress(ApiProblem, Unreachable):
+                    await self._count_expiring()
             if self._alerts_due:
                 self._alerts_due = False
                 with contextlib.suppress(ApiProblem, Unreachable):  # the feed says when the server is away

@@ -41,7 +41,20 @@ class Action:
 
 _HELD = ("ONHOLD",)
 _Q = ("queue", "message")
-_LISTS = ("queue", "facets", "message", "people", "acts", "act", "audit", "health", "help", "demo")
+_LISTS = (
+    "queue",
+    "facets",
+    "message",
+    "people",
+    "acts",
+    "act",
+    "audit",
+    "health",
+    "outgoing",
+    "history",
+    "help",
+    "demo",
+)
 
 ACTIONS: tuple[Action, ...] = (
     # -- acts on mail
@@ -118,7 +131,7 @@ ACTIONS: tuple[Action, ...] = (
         "mail.settle",
         "settle an uncertain release: arrived, again or hold",
         "s",
-        _Q,
+        (*_Q, "outgoing"),
         Right.RELEASE,
         True,
         ("UNCERTAIN",),
@@ -128,12 +141,12 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "mail.try",
         "try it now: its next hop had put it off",
-        None,
-        _Q,
+        "r",
+        ("outgoing",),
         Right.RELEASE,
         True,
         ("RELEASING",),
-        None,
+        "retry now",
         True,
     ),
     Action(
@@ -160,7 +173,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("filter.list", "the saved filters", contexts=(), right=Right.VIEW, cli="filters list"),
     Action("filter.save", "save a filter under a name", contexts=(), right=Right.VIEW, cli="filters save"),
     Action("filter.delete", "delete a saved filter", contexts=(), right=Right.VIEW, cli="filters delete"),
-    Action("mail.show", "open the mail", "enter", ("queue",), Right.VIEW, footer="open", cli="show"),
+    Action("mail.show", "open the mail", "enter", ("queue", "history"), Right.VIEW, footer="open", cli="show"),
     Action("mail.body", "read the body (goes on record)", "b", _Q, Right.VIEW, footer="body", cli="show"),
     Action("act.list", "acts on many: progress", "A", ("queue",), Right.VIEW, cli="acts"),
     Action("act.show", "open the act: what it was not done to, and why", "enter", ("acts",), Right.VIEW, cli="acts"),
@@ -371,9 +384,26 @@ ACTIONS: tuple[Action, ...] = (
         "view.back",
         "back",
         "escape,q",
-        ("facets", "message", "people", "acts", "act", "audit", "health", "help", "demo"),
+        (
+            "facets",
+            "message",
+            "people",
+            "acts",
+            "act",
+            "audit",
+            "health",
+            "outgoing",
+            "history",
+            "wall",
+            "help",
+            "demo",
+        ),
         footer="back",
     ),
+    Action("view.expiring", "what expires in a day and nobody has seen", "X"),
+    Action("view.return", "back to where you were", "escape", footer="back"),
+    Action("view.undo", "undo it: recall or restore", "u", ("history",), Right.VIEW, True, footer="undo"),
+    Action("view.only", "only one verb", "slash", ("history",), footer="filter"),
     Action("view.leaving", "says how to leave", "q", ("queue",)),
     Action("view.redraw", "draw the screen anew", "ctrl+l", ("app",)),
     Action("view.help", "help: every key that works here", "question_mark", ("app",), footer="help"),

@@ -168,7 +168,7 @@ class Acting:
                 return {"expiry": start + duration(given)}
             case "settle":
                 ways = "arrived, again (send again) or hold"
-                given = await self._answer(Ask(f"Did it arrive? Type {ways}.", _settle_check, hint="arrived"))
+                given = await self._answer(Ask(f"Did it arrive? Type {ways}.", settle_check, hint="arrived"))
                 return None if given is None else {"settle": given}
         return {}
 
@@ -335,5 +335,5 @@ def _duration_check(text: str) -> str:
     return ""
 
 
-def _settle_check(text: str) -> str:
+def settle_check(text: str) -> str:
     return "" if text in ("arrived", "again", "hold") else "expected arrived, again or hold"

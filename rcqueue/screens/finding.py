@@ -42,6 +42,8 @@ class Finding(Screen[None]):
     facets: Facets
     reading: Reading
     narrowing: Narrowing | None = None
+    visiting = ""  #: what the first line says of a list that a page sent one to
+    _from: tuple[str, str, str | None] | None = None  # filter, order and cursor to return to from there
 
     def paint(self) -> None:
         raise NotImplementedError
@@ -56,6 +58,7 @@ class Finding(Screen[None]):
 
     @on(FilterBar.Asked)
     def _asked(self, event: FilterBar.Asked) -> None:
+        self._from, self.visiting = None, ""  # whoever chooses another filter has come to stay
         if self._search(event.text):
             self.table.focus()
 
@@ -83,6 +86,26 @@ class Finding(Screen[None]):
 
     def do_mail_list(self) -> None:
         self.filter.open()
+
+    def visit(self, text: str, sort: str, name: str) -> None:
+        """Shows another list, said in the first line as `name`, until one returns to this one."""
+        here = self._from or (self.filter.filter, self.view.sort, self.view.cursor)
+        if self._search(text, sort):
+            self._from, self.visiting = here, name
+        self.paint()
+
+    def do_view_expiring(self) -> None:
+        from rcqueue.client.desk import EXPIRING
+
+        self.visit(EXPIRING, "expiry", "expiring unread")
+
+    def do_view_return(self) -> None:
+        if self._from is None:
+            return
+        (text, sort, cursor), self._from, self.visiting = self._from, None, ""
+        self._search(text, sort)
+        if cursor is not None:
+            self.view.jump("at", cursor)
 
     # -- facets --------------------------------------------------------------------------------------------------------
 

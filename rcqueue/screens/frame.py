@@ -35,6 +35,8 @@ def status(desk: Desk | None, queue: str, state: str, width: int, now: float) ->
             left.append((f"   {number(uncertain)} uncertain", "warn"))
     if desk.alerts:
         left.append((f"   {plural(len(desk.alerts), 'alert')}", "warn"))
+    if desk.expiring:
+        left.append((f"   {desk.expiring} expire unread", "warn"))
     came, went = desk.rates.per_minute(now)
     left.append((f"   in {number(came)}/min  out {number(went)}/min", ""))
     roles = sorted({grant.role for grant in me.roles})

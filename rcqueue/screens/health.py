@@ -38,7 +38,7 @@ class HealthScreen(Page):
     async def _read(self) -> None:
         found = await self.app.call(self.desk.look_at_health())
         if found is not None and self.is_mounted:
-            self.said = health.lines(found)
+            self.said = health.lines(found, blocks=self.app.blocks)
             self._show()
 
     def _show(self) -> None:

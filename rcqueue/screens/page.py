@@ -76,6 +76,7 @@ class Page(Screen[None]):
         handler: Any = getattr(self, "do_" + name.replace(".", "_"), None)
         if handler is not None:
             handler()
+            self.changed()  # other keys may work there
         else:
             self.app.open(name)
 

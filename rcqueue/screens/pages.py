@@ -35,6 +35,18 @@ def open(app: RcqueueApp, name: str) -> None:
             from .health import HealthScreen
 
             app.push_screen(HealthScreen())
+        case "outgoing.list":
+            from .outgoing import OutgoingScreen
+
+            app.push_screen(OutgoingScreen())
+        case "history.list":
+            from .history import HistoryScreen
+
+            app.push_screen(HistoryScreen())
+        case "wall.show" if app.api is not None:
+            from .wall import WallScreen
+
+            app.push_screen(WallScreen(app.api))
         case "audit.list":
             from .audit import AuditScreen
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from textual import on
@@ -154,13 +155,14 @@ class QueueScreen(Finding):
 
     def status_sides(self, width: int) -> frame.Sides:
         """The first line, which other screens show too."""
-        return frame.status(self.desk, self.app.start.queue, self.app.state, width, time.monotonic())
+        return frame.status(self.desk, self.visiting or self.app.start.queue, self.app.state, width, time.monotonic())
 
     def situation(self) -> keymap.Situation:
         if self.acting is None:
             return keymap.Situation(frozenset())
         row = self.view.current
-        return self.acting.situation(row.row if row is not None else None)
+        now = self.acting.situation(row.row if row is not None else None)
+        return replace(now, visiting=self._from is not None)
 
     def _waits(self) -> bool:
         """Whether what was asked for is not here after a while; sooner, it would only flicker."""

@@ -49,3 +49,8 @@ class Caps:
             lines=bool(curses.tigetstr("il") and curses.tigetstr("dl")),
             erase=curses.tigetflag("bce") == 1,
         )
+
+
+def blocks(environ: Mapping[str, str]) -> bool:
+    """Whether there are block glyphs of eight heights. The console of Linux has a font with a few of them."""
+    return environ.get("TERM", "") not in ("linux", "vt100", "vt220", "dumb") and not environ.get("RCQUEUE_PLAIN")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rich.cells import cell_len
 
+from .line import Piece
 from .text import age, fit, number, plural
 
 if TYPE_CHECKING:
@@ -104,6 +105,10 @@ def _flow(flow: Flow, blocks: bool) -> Iterator[tuple[str, list[_Line]]]:
             )
 
 
+def flow_lines(flow: Flow, blocks: bool = True) -> list[Said]:
+    return [line for group in _flow(flow, blocks) for line in _labelled(*group)]
+
+
 def _by(numbers: Sequence[int], some: int) -> list[int]:
     """Sums of so many at a time."""
     return [sum(numbers[at : at + some]) for at in range(0, len(numbers), some)]
@@ -120,6 +125,19 @@ def hop_set(one: NextHopState, now: datetime) -> str:
     """`paused 5m, at most 60/min`: what somebody set for a next hop."""
     said = [f"paused {_ago(now, one.paused)}"] if one.paused is not None else []
     return ", ".join(said + ([f"at most {number(one.rate)}/min"] if one.rate is not None else []))
+
+
+def hop_state(one: NextHopState, now: datetime) -> Piece:
+    """In a few words what was set for a next hop, and how it answered."""
+    answered = {
+        None: "not asked yet",
+        True: f"up {one.code or ''}",
+        False: f"refuses {one.code}" if one.code else "away",
+    }
+    when = "" if one.last is None else f" {_ago(now, one.last)} ago"
+    there = hop_set(one, now)
+    style = "warn" if one.paused is not None else "bad" if one.up is False else "warn" if there else ""
+    return "   ".join(filter(None, [there, answered[one.up].rstrip() + when])), style
 
 
 def _hop(one: NextHopState, now: datetime) -> _Line:

@@ -31,6 +31,8 @@ class Situation:
     running: bool = False  #: an act on many is under way
     body: bool = True  #: the body of this mail may be read
     demo: bool = False
+    undo: bool = False  #: the act under the cursor can be undone
+    visiting: bool = False  #: the queue shows what a page sent one to; one can return
 
 
 def bindings(*contexts: str, action: str = "screen.do") -> list[Binding]:
@@ -126,6 +128,10 @@ def works(action: Action, now: Situation) -> bool:
             return now.recall or now.status == "RELEASING"
         case "act.stop":
             return now.running
+        case "view.undo":
+            return now.undo
+        case "view.return":
+            return now.visiting
         case "view.select_none":
             return now.marks > 0
         case "mail.body":

@@ -16,7 +16,7 @@ GAP = 2
 
 class PlainTable(Styled, can_focus=True):
     """`columns` are titles; the last column takes what is left, none of the others more than half. A cell is
-    (text, style)."""
+    (text, style). Of a row with fewer cells the last takes what is left."""
 
     DEFAULT_CSS = """
     PlainTable { width: 1fr; height: 1fr; }
@@ -75,7 +75,11 @@ class PlainTable(Styled, can_focus=True):
     def _widths(self) -> list[int]:
         table = [[(title, "") for title in self.columns], *self.rows]
         half = self.size.width // 2
-        return [min(max(cell_len(row[n][0]) for row in table), half) for n in range(len(self.columns))]
+        whole = len(self.columns)
+        return [
+            min(max(cell_len(row[n][0]) for row in table if len(row) == whole or n < len(row) - 1), half)
+            for n in range(whole)
+        ]
 
     def render_line(self, y: int) -> Strip:
         width, titles = self.size.width, self.size.height - self.room
@@ -96,5 +100,5 @@ class PlainTable(Styled, can_focus=True):
     def _cells(cells: Sequence[Piece], widths: list[int]) -> list[Piece]:
         pieces: list[Piece] = [("  ", "")]
         for n, (text, style) in enumerate(cells):
-            pieces.append((text if n == len(widths) - 1 else fit(text, widths[n]) + " " * GAP, style))
+            pieces.append((text if n == len(cells) - 1 else fit(text, widths[n]) + " " * GAP, style))
         return pieces

@@ -191,7 +191,21 @@ async def test_the_palette_has_nothing_of_textual_s_own() -> None:
 
 async def test_every_action_of_the_registry_does_something() -> None:
     """Each action of each screen has a method there, is an act on mail, or opens something."""
-    from rcqueue.screens import act, acts, audit, demo, health, help, message, page, people, queue
+    from rcqueue.screens import (
+        act,
+        acts,
+        audit,
+        demo,
+        health,
+        help,
+        history,
+        message,
+        outgoing,
+        page,
+        people,
+        queue,
+        wall,
+    )
     from rcqueue.screens.acting import HOW
     from rcqueue.widgets import facets
 
@@ -206,6 +220,9 @@ async def test_every_action_of_the_registry_does_something() -> None:
         "help": help.HelpScreen,
         "demo": demo.DemoScreen,
         "facets": facets.Facets,
+        "outgoing": outgoing.OutgoingScreen,
+        "history": history.HistoryScreen,
+        "wall": wall.WallScreen,
     }
     assert issubclass(people.PeopleScreen, page.Page)
     opened = {
@@ -215,6 +232,9 @@ async def test_every_action_of_the_registry_does_something() -> None:
         "people.list",
         "audit.list",
         "health.show",
+        "outgoing.list",
+        "history.list",
+        "wall.show",
         "view.help",
         "view.demo",
     }

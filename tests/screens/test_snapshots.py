@@ -13,9 +13,10 @@ from textual.pilot import Pilot
 from rcqueue.app import DemoAccount, DemoInfo, RcqueueApp, Start
 from rcqueue.client.feed import Lost, PresenceChanged
 from rcqueue.model.act import ActProgress
-from rcqueue.model.health import Alert, Health, NextHopState, ScannerState, WayIn
+from rcqueue.model.health import Alert, Flow, Health, NextHopState, ScannerState, Wall, WayIn
 from rcqueue.model.journal import Presence
 from rcqueue.model.mail import Status
+from rcqueue.model.outgoing import Outgoing, OutgoingMail
 from rcqueue.model.rules import Outcome, RuleFile
 from tests.fakes import NOW, FakeNetwork, Store
 from tests.screens.terminal import Terminal, queue
@@ -62,7 +63,9 @@ def look(
 
     async def run(pilot: Pilot[Any]) -> None:
         terminal = Terminal(app, network, pilot)
-        if begin.password:
+        if role == "wall":
+            await terminal.until(lambda: terminal.shown[0].endswith("live"))
+        elif begin.password:
             await terminal.until(lambda: terminal.shown[0].endswith("live") and "held" in terminal.shown[0])
             if network.store.messages:
                 await terminal.until(lambda: "Client" in terminal.text, "the panes")
@@ -265,6 +268,15 @@ def test_audit(snap_compare: Compare, size: tuple[int, int]) -> None:
     look(snap_compare, size, steps)
 
 
+#: Mails as they come and go: more by day, and all at once a moment ago.
+FLOW = Flow(
+    came=[30 + 7 * (n % 5) + (90 if 40 < n < 46 else 0) for n in range(60)],
+    went=[28 + 5 * (n % 7) for n in range(60)],
+    came_day=[200 + 60 * min(n % 48, 48 - n % 48) for n in range(48)],
+    went_day=[0 if n < 6 else 180 + 55 * min(n, 48 - n) for n in range(48)],
+)
+
+
 def troubled() -> Health:
     """A server with something amiss of each kind."""
     ago = lambda **past: NOW - timedelta(**past)  # noqa: E731
@@ -278,6 +290,8 @@ def troubled() -> Health:
         disk_free=84 * 10**9,
         status={"ONHOLD": 12408, "RELEASING": 41, "UNCERTAIN": 2, "RELEASED": 90_000},
         oldest=ago(days=6, hours=4),
+        flow=FLOW,
+        node="mail1",
         scanners=[
             ScannerState(name="spamd1", version="4.0.1", signatures_at=ago(hours=26), age=93_600, **up),
             ScannerState(
@@ -328,6 +342,77 @@ def test_health(snap_compare: Compare, size: tuple[int, int]) -> None:
     store = busy()
     store.health = troubled()
     look(snap_compare, size, keys("H", shows="not there"), store)
+
+
+def on_its_way() -> Outgoing:
+    """Two next hops, one of them paused, and mails that meet what mails meet."""
+    ago = lambda **past: NOW - timedelta(**past)  # noqa: E731
+    hops = troubled().next_hops
+    hops[0] = hops[0].model_copy(update={"rate": 600})
+    hops.append(NextHopState(at="mx3.partner.example:25", up=True, code=250, last=ago(hours=1), paused=ago(minutes=50)))
+    refused = "451 4.7.1 Greylisted, please try again in 5 minutes"
+    said = (
+        ("mx1.acme.example:25", "ops@acme.example", Status.UNCERTAIN, 2, None, "the answer was lost after the dot"),
+        ("mx1.acme.example:25", "sales@acme.example", Status.RELEASING, 1, None, ""),
+        ("mx1.acme.example:25", "a.very.long.name.indeed@acme.example", Status.RELEASING, 0, 8, ""),
+        ("mx2.acme.example:25", "kim@bank.example", Status.RELEASING, 4, 580, refused),
+        ("mx2.acme.example:25", "jo@bank.example", Status.RELEASING, 3, 40, refused),
+        ("mx3.partner.example:25", "hr@partner.example", Status.RELEASING, 0, 3, ""),
+    )
+    mails = [
+        OutgoingMail(
+            id=f"0000000000{n:06}",
+            status=status,
+            customer="acme",
+            next_hop=hop,
+            toEmail=to,
+            attempts=tries,
+            next=None if left is None else NOW + timedelta(seconds=left),
+            reply=reply,
+            version=1,
+        )
+        for n, (hop, to, status, tries, left, reply) in enumerate(said)
+    ]
+    return Outgoing(now=NOW, seq=60, mails=mails, more=35, next_hops=hops)
+
+
+@SIZES
+def test_outgoing(snap_compare: Compare, size: tuple[int, int]) -> None:
+    store = busy()
+    store.outgoing = on_its_way()
+    look(snap_compare, size, keys("ctrl+o", shows="Greylisted"), store)
+
+
+@SIZES
+def test_history(snap_compare: Compare, size: tuple[int, int]) -> None:
+    store = busy()
+    newest = [store.messages[i] for i in sorted(store.messages, reverse=True)]
+    acts = (("delete", Status.DELETED, 9), ("release", Status.RELEASED, 3), ("release", Status.RELEASING, 1))
+    for verb, status, n in acts:
+        store.change(f"mail.{verb}", "anna", newest[n], range(len(newest[n].mails)), status=status)
+    look(snap_compare, size, keys("h", shows="release"), store)
+
+
+@SIZES
+def test_expiring(snap_compare: Compare, size: tuple[int, int]) -> None:
+    store = busy()
+    store.expiring = 41
+    look(snap_compare, size, keys("X", shows="expiring unread   3,312 held"), store)
+
+
+@SIZES
+def test_wall(snap_compare: Compare, size: tuple[int, int]) -> None:
+    store, health = busy(), troubled()
+    store.wall = Wall(
+        now=NOW,
+        status=health.status,
+        verdict={"SPAM": 11_020, "PHISH": 902, "ATTACHMENT": 377, "VIRUS": 109},
+        customers={"acme/sales": 7800, "acme": 3100, "bank": 1400, "partner": 108},
+        oldest=health.oldest,
+        flow=FLOW,
+        alerts=health.alerts,
+    )
+    look(snap_compare, size, keys(), store, role="wall")
 
 
 @SIZES
