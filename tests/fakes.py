@@ -25,10 +25,13 @@ from rcqueue.model.health import Health, Wall
 from rcqueue.model.ids import encode_mail, encode_message, new_message_id
 from rcqueue.model.journal import Entry, Hello, History, MailChange, Step, Timeline
 from rcqueue.model.mail import (
+    Attachments,
+    AuthResult,
     Dsn,
     Envelope,
     HeaderField,
     Headers,
+    Hex,
     MailLine,
     Page,
     Part,
@@ -50,6 +53,7 @@ from rcqueue.model.mail import (
 from rcqueue.model.outgoing import Outgoing
 from rcqueue.model.query import Query, matching, parse
 
+HEX_PAGE = 16 * 1024
 NOW = datetime(2026, 3, 14, 3, 0, tzinfo=UTC)
 
 
@@ -143,6 +147,7 @@ class Store:
         self.outgoing = Outgoing(now=NOW, seq=0, mails=[], next_hops=[])
         self.wall = Wall(now=NOW)
         self.expiring = 0  #: mails that expire within a day and nobody has seen
+        self.given: dict[tuple[str, str], Any] = {}  #: by message and part, what is answered instead
         self._cursors: dict[str, Any] = {}
 
     @property
@@ -361,10 +366,15 @@ class FakeApi:
             ("Subject", m.subject),
             ("Date", "Sat, 14 Mar 2026 03:00:00 +0000"),
         ]
+        auth = [
+            AuthResult(method=method, result=result, by="mx.acme.example", said=False)
+            for method, result in (("spf", "fail"), ("dkim", "none"), ("dmarc", "fail"))
+        ]
+        headers = Headers(id=id, fields=[HeaderField(name=n, value=v) for n, v in fields], withheld=2, auth=auth)
         points = [RuleHit(name=n, points=3.5 - i, description="Bayes says spam") for i, n in enumerate(m.rules)]
         return Summary(
             row=m.row(m.mails),
-            headers=Headers(id=id, fields=[HeaderField(name=n, value=v) for n, v in fields], withheld=2),
+            headers=self.store.given.get((id, "headers"), headers),
             verdict=VerdictDetail(
                 id=id,
                 verdict=m.verdict,
@@ -385,6 +395,8 @@ class FakeApi:
     async def part(self, id: str, part: str) -> Any:
         self._call("part", id, str(part))
         m = self.store.messages[id]
+        if (given := self.store.given.get((id, str(part)))) is not None:
+            return given
         match Part(part):
             case Part.RECEIPT:
                 received = Receipt(
@@ -408,6 +420,8 @@ class FakeApi:
                 return History(id=id, entries=[e for e in self.store.journal if e.message == id])
             case Part.TIMELINE:
                 return Timeline(id=id, steps=self._way(m))
+            case Part.ATTACHMENTS:
+                return Attachments(id=id, attachments=[])
             case Part.TEXT:
                 return Text(id=id, text="Dear customer,\n\nyour password expires today.")
             case Part.ENVELOPE:
@@ -418,6 +432,11 @@ class FakeApi:
                     lines.append(mail.model_copy(update={"expiry": m.expiry, "claim": claim}))
                 return Envelope(id=id, sender=m.sender, mails=lines)
         raise AssertionError(part)
+
+    async def hex(self, id: str, at: int) -> Hex:
+        self._call("hex", id, at)
+        raw = self.store.given[id, "hex"]
+        return Hex(id=id, at=at, size=len(raw), data=raw[at : at + HEX_PAGE].hex())
 
     def _way(self, m: Message) -> list[Step]:
         client = "mail.acrne.example, helo mail.acrne.example, ESMTPS, TLSv1.3, through 192.0.2.1 as 4F2Z1x0PQz, milter"

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from .looked import Looked
+
 if TYPE_CHECKING:
     from rcqueue.model.mail import Row
 
@@ -52,6 +54,7 @@ class Window:
     head: Edge | None = None
     tail: Edge | None = None
     stamps: int = 0
+    looked: Looked = field(default_factory=Looked)
 
     def visible(self) -> list[Line]:
         """The rows in view, from the top: at most `height`."""

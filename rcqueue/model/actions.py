@@ -371,6 +371,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("view.pane_previous", "previous pane", "shift+tab", _Q),
     Action("view.pane_down", "pane: down", "right_square_bracket"),
     Action("view.pane_up", "pane: up", "left_square_bracket"),
+    Action("view.form", "open body: text, HTML source, raw, hex", "i", _Q),
     Action("view.panes", "panes below, or the table alone", "p"),
     Action("view.unfold", "show each recipient", "e", _Q),
     Action("view.others", "show what matches in any status", "S"),

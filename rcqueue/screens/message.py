@@ -17,7 +17,7 @@ from rcqueue.widgets.text import age
 
 from . import frame, phrases
 from .acting import HOW, Target
-from .reading import AGAIN, Reading, tab_line
+from .reading import AGAIN, NOT_OPEN, Reading, tab_line
 
 if TYPE_CHECKING:
     from textual.timer import Timer
@@ -170,8 +170,9 @@ class MessageScreen(Screen[None]):
         if self._unfolded:
             self.table.move(rows)
             self.changed()
-        else:
-            self.pane.scroll(rows)
+        elif not self.pane.scroll(rows) and self.tab == "body" and self.reading.page(1 if rows > 0 else -1):
+            self.pane.top = 0
+            self._read(body=True)
 
     def do_view_down(self) -> None:
         self._scroll(1)
@@ -215,6 +216,13 @@ class MessageScreen(Screen[None]):
     def do_view_unfold(self) -> None:
         self.tab = "recipients"
         self._turn()
+
+    def do_view_form(self) -> None:
+        if self.tab == "body" and self.reading.next_form():
+            self.pane.top = 0
+            self._read(body=True)
+        else:
+            self.app.flash(NOT_OPEN)
 
     def do_mail_body(self) -> None:
         self.tab = "body"

@@ -23,7 +23,7 @@ from . import frame
 from .acting import HOW, Acting
 from .finding import Finding
 from .narrowing import Narrowing
-from .reading import AGAIN, Reading, tab_line
+from .reading import AGAIN, NOT_OPEN, Reading, tab_line
 
 if TYPE_CHECKING:
     from textual.timer import Timer
@@ -304,10 +304,22 @@ class QueueScreen(Finding):
         self._tell()
 
     def do_view_pane_down(self) -> None:
-        self._chosen.scroll(3)
+        self._scroll_pane(3)
 
     def do_view_pane_up(self) -> None:
-        self._chosen.scroll(-3)
+        self._scroll_pane(-3)
+
+    def _scroll_pane(self, rows: int) -> None:
+        if not self._chosen.scroll(rows) and self.tab == "body" and self.reading.page(1 if rows > 0 else -1):
+            self._read(body=True)
+            self.first.top = 0
+
+    def do_view_form(self) -> None:
+        if self.tab == "body" and self.reading.next_form():
+            self.first.top = 0
+            self._read(body=True)
+        else:
+            self.app.flash(NOT_OPEN)
 
     @property
     def _chosen(self) -> Pane:

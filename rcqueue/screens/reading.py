@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from rcqueue.widgets import parts
+from rcqueue.widgets import contents, parts
 from rcqueue.widgets.line import Piece
 from rcqueue.widgets.pane import Entry
 from rcqueue.widgets.timeline import timeline
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rcqueue.client.desk import Desk
     from rcqueue.model.mail import Row
 
+NOT_OPEN = "i is for a body that is open: b opens it"
+PAGE = 16 * 1024  # bytes of a page, as the server gives them
 AGAIN = 0.25  # seconds in which what changes a mail is gathered, before its parts are read anew
 #: What each tab needs from the server. A body is read by its key alone, never by moving about.
 _NEEDS = {
@@ -24,6 +26,7 @@ _NEEDS = {
     "timeline": ("timeline",),
     "recipients": ("envelope",),
     "body": (),
+    "attachments": ("attachments", "summary"),
 }
 
 
@@ -36,6 +39,9 @@ class Reading:
         self.parts: dict[str, Any] = {}
         self.problems: dict[str, str] = {}
         self.seqs: dict[str, int] = {}  #: by part: a sequence that it is at least true at
+        self.form = contents.FORMS[0]  #: in which the body is shown
+        self.since: int | None = None  #: entries after this one are new to who sits here
+        self._at = 0  # offset of the page of bytes that is asked for
         self._old: set[str] = set()  # parts that are shown, and to be read anew
 
     def turn_to(self, message: str | None) -> bool:
@@ -50,6 +56,7 @@ class Reading:
         self.parts.clear()
         self.problems.clear()
         self._old.clear()
+        self.form, self._at = contents.FORMS[0], 0
 
     def outdate(self) -> None:
         """What changes with each act may be old: it is shown until it has been read anew."""
@@ -61,12 +68,36 @@ class Reading:
     def body_open(self) -> bool:
         return "text" in self.parts
 
+    def next_form(self) -> bool:
+        """Text, HTML source, raw, hex, text ... of a body that is open; False: it is not."""
+        if self.body_open:
+            self.form = contents.FORMS[(contents.FORMS.index(self.form) + 1) % len(contents.FORMS)]
+        return self.body_open
+
+    def page(self, by: int) -> bool:
+        """Turns to the next (1) or the previous (-1) page of bytes, which is to be read; False: there is none."""
+        here = self.parts.get("hex")
+        if self.form not in ("raw", "hex") or here is None:
+            return False
+        step = len(here.data) // 2 if by > 0 else PAGE
+        at = max(0, here.at + by * step)
+        if at == here.at or at >= here.size:
+            return False
+        self._at = at
+        self._old.add("hex")
+        return True
+
+    @property
+    def _body_part(self) -> str:
+        return "hex" if self.form == "raw" else self.form
+
     async def read(self, desk: Desk, tabs: tuple[str, ...], *, body: bool = False) -> None:
-        """Asks for what these tabs need and is not here yet; with `body` for the text, which goes on record."""
+        """Asks for what these tabs need and is not here yet; with `body` for the body in its form, which goes on
+        record: of bytes once, however many pages are turned."""
         from rcqueue.client.http import ApiProblem, Unreachable
 
         message = self.message
-        needs = {part for tab in tabs for part in _NEEDS[tab]} | ({"text"} if body else set())
+        needs = {part for tab in tabs for part in _NEEDS[tab]} | ({"text", self._body_part} if body else set())
         for part in sorted(needs - (set(self.parts) - self._old)):
             if message is None:
                 return
@@ -75,7 +106,9 @@ class Reading:
             self._old.discard(part)  # what is told from now on makes it old again
             try:
                 if part == "summary":
-                    got: object = await desk.api.summary(message, desk.query.text)
+                    got: Any = await desk.api.summary(message, desk.query.text)
+                elif part == "hex":
+                    got = await desk.api.hex(message, self._at)
                 else:
                     got = await desk.api.part(message, part)
             except (ApiProblem, Unreachable) as problem:
@@ -84,16 +117,19 @@ class Reading:
             else:
                 if self.message == message:  # the cursor may have gone on meanwhile
                     self.parts[part], self.seqs[part] = got, seq
+                    if part == "timeline":
+                        desk.view.looked.read(message, max((step.seq or 0 for step in got.steps), default=0))
+                        self.since = desk.view.looked.since
                     self.problems.pop(part, None)
 
     def show(self, tab: str, row: Row, *, locked: bool, brief: bool = False) -> list[Entry]:
         """The entries of a pane for this tab; `brief` where the pane is small."""
         if tab == "body":
             if locked:
-                return parts.body_locked(row)
+                return contents.body_locked(row)
             if "text" in self.problems:
                 return [Entry(self.problems["text"], style="bad")]
-            return parts.body(self.parts["text"]) if self.body_open else parts.body_closed(row)
+            return self._body() if self.body_open else contents.body_closed(row)
         wrong = [Entry(self.problems[part], style="bad") for part in _NEEDS[tab] if part in self.problems]
         if wrong:
             return wrong
@@ -105,8 +141,20 @@ class Reading:
         if tab == "receipt" and receipt is not None:
             return parts.receipt(receipt, now)
         if tab == "timeline" and "timeline" in self.parts:
-            return timeline(self.parts["timeline"], now)
+            return timeline(self.parts["timeline"], now, self.since)
+        if tab == "attachments" and "attachments" in self.parts:
+            scans = summary.verdict.scans if summary is not None and summary.verdict is not None else ()
+            return contents.attachments(self.parts["attachments"], scans)
         return [Entry("...", style="dim")]
+
+    def _body(self) -> list[Entry]:
+        part = self._body_part
+        if part in self.problems:
+            return [Entry(self.problems[part], style="bad")]
+        if part not in self.parts:
+            return [Entry("...", style="dim")]
+        of = self.parts[part]
+        return contents.octets(of, self.form) if part == "hex" else contents.body(of, self.form)
 
 
 def tab_line(tabs: tuple[str, ...], active: str, *, locked: bool, open: bool) -> list[Piece]:

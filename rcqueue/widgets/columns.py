@@ -149,6 +149,7 @@ class Look:
     marked: bool
     session: str  #: the mark of my own session: a claim under it is mine
     now: datetime
+    changed: bool = False  #: since this terminal last had it under the cursor
 
 
 def cells(line: Row, layout: Layout, look: Look) -> list[Piece]:
@@ -156,7 +157,7 @@ def cells(line: Row, layout: Layout, look: Look) -> list[Piece]:
     mail = line.row
     mine = mail.claim is not None and mail.claim.session == look.session
     base = "dim" if line.gone or (mail.claim is not None and not mine) else ""
-    pieces = [((">" if look.cursor else " ") + ("*" if look.marked else "!" if mail.degraded else " "), base)]
+    pieces = [((">" if look.cursor else " ") + _mark(mail, look), base)]
     *_, last = layout.widths
     says = next((c for c in layout.widths if c in ("to", "subject", "rules")), last)
     for column, width in layout.widths.items():
@@ -173,6 +174,10 @@ def cells(line: Row, layout: Layout, look: Look) -> list[Piece]:
     if look.cursor:
         return [(text, f"cursor {style}".strip()) for text, style in pieces]
     return [(text, f"strong {style}".strip()) for text, style in pieces] if line.new else pieces
+
+
+def _mark(mail: Mail, look: Look) -> str:
+    return "*" if look.marked else "+" if look.changed else "!" if mail.degraded else " "
 
 
 def _cell(column: str, mail: Mail, layout: Layout, look: Look, *, mine: bool) -> Piece:

@@ -51,11 +51,14 @@ class Pane(Styled):
         """What is shown, as plain lines."""
         return "\n".join("".join(text for text, _ in line).rstrip() for line in self._lines)
 
-    def scroll(self, lines: int) -> None:
+    def scroll(self, lines: int) -> bool:
+        """Whether it went anywhere."""
         top = min(max(0, self.top + lines), max(0, len(self._lines) - self.size.height))
-        if top != self.top:
-            self.top = top
-            self.refresh()
+        if top == self.top:
+            return False
+        self.top = top
+        self.refresh()
+        return True
 
     def on_resize(self, _: events.Resize) -> None:
         self._lay_out()

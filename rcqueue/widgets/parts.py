@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -17,22 +16,25 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rcqueue.model.mail import (
+        Author,
+        AuthResult,
         Envelope,
+        Headers,
         Receipt,
         ReceiptDetail,
         Row,
         RuleHit,
         ScanResult,
         Summary,
-        Text,
         VerdictDetail,
     )
 
-TABS = ("headers", "verdict", "receipt", "body", "timeline", "recipients")
-_FIRST = ("from", "reply-to", "to", "cc", "subject", "date")  # the order of the header pane
+TABS = ("headers", "verdict", "receipt", "body", "attachments", "timeline", "recipients")
+_FIRST = ("from", "to", "cc", "subject", "date")  # the order of the header pane
 SOME = 6  # recipients that a receipt names
 BRIEF = 66  # cells of a list of addresses, where the subject must still be seen below it
-_AUTH = re.compile(r"\b(spf|dkim|dmarc|arc)=(\w+)", re.IGNORECASE)
+_AUTHORS = ("from", "sender", "reply-to")  # said address by address
+RESULTS = 8  # of authentication, that the header pane has room for
 
 
 def headers(
@@ -50,23 +52,40 @@ def headers(
     fields = sorted(
         listed.fields, key=lambda f: _FIRST.index(f.name.lower()) if f.name.lower() in _FIRST else len(_FIRST)
     )
-    entries = []
+    authors = [Entry(_author(author), _nth(author)) for author in listed.authors if author.field != "Envelope"]
+    entries = list(authors)
     for field in fields:
+        if authors and field.name.lower() in _AUTHORS:
+            continue
         value = field.value
         if field.name.lower() == "to" and row.recipients > 1:
             value = f"{plural(row.recipients, 'recipient')}: {value}"
         if brief and field.name.lower() in ("to", "cc") and cell_len(value) > BRIEF:
             value = fit(value, BRIEF)
         entries.append(_field(field.name, value or "(empty)"))
-        if field.name.lower() == "subject" and receipt is not None:
-            entries += _from_receipt(receipt, now)
-    if not any(f.name.lower() == "subject" for f in fields) and receipt is not None:
-        entries += _from_receipt(receipt, now)
+        if field.name.lower() == "subject":
+            entries += _beside(listed, receipt, now)
+    if not any(f.name.lower() == "subject" for f in fields):
+        entries += _beside(listed, receipt, now)
     if row.sender is not None and row.sender != row.fromEmail:
-        entries.append(Entry(row.sender or "<> (a bounce)", "Sender"))
+        marks = [mark for author in listed.authors if author.field == "Envelope" for mark in author.marks]
+        entries.append(Entry(_marked(row.sender or "<> (a bounce)", marks), "Envelope"))
     if listed.withheld:
         entries.append(Entry(f"{plural(listed.withheld, 'field')} not shown", style="dim"))
-    return entries + _degraded(listed.degraded)
+    return entries + degraded(listed.degraded)
+
+
+def _author(author: Author) -> str:
+    """The address first: a display name is whatever somebody wrote."""
+    return _marked(author.address + (f'   "{author.name}"' if author.name else ""), author.marks)
+
+
+def _nth(author: Author) -> str:
+    return author.field if author.nth == 1 else f"{author.field[:6]} {author.nth}"
+
+
+def _marked(text: str, marks: Sequence[str]) -> str:
+    return text + (f"   ! {', '.join(marks)}" if marks else "")
 
 
 def _field(name: str, value: str) -> Entry:
@@ -77,26 +96,31 @@ def _to(row: Row) -> str:
     return (row.toEmail or "") if row.recipients == 1 else plural(row.recipients, "recipient")
 
 
-def _from_receipt(receipt: Receipt, now: datetime) -> list[Entry]:
+def _beside(listed: Headers, receipt: Receipt | None, now: datetime) -> list[Entry]:
+    """Who says that it is authentic, and who brought it."""
     entries = []
-    if auth := _auth(receipt.authentication):
+    if auth := _auth(listed.auth):
         entries.append(Entry(auth, "Auth"))
-    client = [receipt.client, f"helo {receipt.helo}" if receipt.helo else ""]
-    client += [receipt.tls or "no TLS", f"{ago((now - receipt.at).total_seconds())} ago"]
-    entries.append(Entry(_spaced(*client), "Client"))
+    if receipt is not None:
+        client = [receipt.client, f"helo {receipt.helo}" if receipt.helo else ""]
+        client += [receipt.tls or "no TLS", f"{ago((now - receipt.at).total_seconds())} ago"]
+        entries.append(Entry(spaced(*client), "Client"))
     return entries
 
 
-def _auth(fields: list[str]) -> str:
-    """`spf fail   dkim none   dmarc fail`."""
-    found: dict[str, str] = {}
-    for field in fields:
-        for method, result in _AUTH.findall(field):
-            found.setdefault(method.lower(), result.lower())
-    return "   ".join(f"{method} {result}" for method, result in found.items())
+def _auth(results: Sequence[AuthResult]) -> str:
+    """`spf fail evil.example   dmarc fail   said: dkim pass`: what our own servers found, then what others wrote."""
+    shown, more = results[:RESULTS], len(results) - RESULTS
+    ours = spaced(*(_result(one) for one in shown if not one.said))
+    said = ", ".join(_result(one) for one in shown if one.said)
+    return spaced(ours, f"said: {said}" if said else "", f"and {more} more" if more > 0 else "")
 
 
-def _degraded(why: str | None) -> list[Entry]:
+def _result(one: AuthResult) -> str:
+    return f"{one.method} {one.result}" + (f" {one.of}" if one.of else "")
+
+
+def degraded(why: str | None) -> list[Entry]:
     return [Entry(f"could not be read whole: {why}", style="warn")] if why else []
 
 
@@ -115,7 +139,7 @@ def verdict(row: Row, detail: VerdictDetail | None) -> list[Entry]:
         entries += [entry for scan in sorted(detail.scans, key=_order) for entry in _scanner(scan, detail)]
     else:
         entries += _rules(detail.rules)
-    return entries + _degraded(detail.degraded)
+    return entries + degraded(detail.degraded)
 
 
 def _order(scan: ScanResult) -> int:
@@ -161,10 +185,10 @@ def receipt(detail: ReceiptDetail, now: datetime) -> list[Entry]:
     through = (log.forwarded_by, f"its queue id {log.ident}" if log.ident else "")
     entries = [
         Entry(f"{moment(log.at)}   {ago((now - log.at).total_seconds())} ago", "Received"),
-        Entry(_spaced(*client), "Client"),
+        Entry(spaced(*client), "Client"),
         Entry(log.helo or "-", "Helo"),
         Entry(log.tls or "none", "TLS"),
-        Entry(_spaced(*through), "Through"),
+        Entry(spaced(*through), "Through"),
         Entry(detail.origin, "Way in"),
         Entry(f"{log.sender or '<>'}", "Sender"),
         Entry(_some(log.recipients), "To"),
@@ -172,7 +196,7 @@ def receipt(detail: ReceiptDetail, now: datetime) -> list[Entry]:
     ]
     if log.dsn is not None:
         each = [f"{to}: {asked}" for to, asked in log.dsn.recipients.items()]
-        entries.append(Entry(_spaced(log.dsn.mail, *each), "DSN"))
+        entries.append(Entry(spaced(log.dsn.mail, *each), "DSN"))
     entries += [Entry(value, "Auth") for value in log.authentication]
     for hop in log.trace:
         said = " ".join(f"{w} {v}" for w, v in (("from", hop.from_), ("by", hop.by), ("with", hop.with_)) if v)
@@ -187,31 +211,8 @@ def _some(recipients: list[str]) -> str:
     return ", ".join(recipients if more <= 1 else [*recipients[:SOME], f"and {more:,} more"]) or "-"
 
 
-def _spaced(*parts: str) -> str:
+def spaced(*parts: str) -> str:
     return "   ".join(part for part in parts if part)
-
-
-def body(text: Text) -> list[Entry]:
-    entries = [*_degraded(text.degraded), Entry(text.text)]  # one: it may have half a million lines
-    if text.truncated:
-        entries.append(Entry("the rest is not shown; rcqueue show ID --part raw has all of it", style="dim"))
-    return entries
-
-
-def body_locked(row: Row, may_ask: str = "") -> list[Entry]:
-    return [
-        Entry(f"You may not read bodies at {row.customer}."),
-        Entry("What the mail shows without it is in Verdict." + (f" {may_ask}" if may_ask else "")),
-    ]
-
-
-def body_closed(row: Row) -> list[Entry]:
-    if row.status in ("PASSED", "REJECTED"):
-        return [Entry("Its bytes were not kept. What is known of it is in Timeline, Verdict and Receipt.")]
-    return [
-        Entry("The body is closed. b opens it, for this mail only; that goes on record."),
-        Entry(f"{size(row.size)}, {plural(row.recipients, 'recipient')}", style="dim"),
-    ]
 
 
 RECIPIENTS = ("TO", "STATUS", "EXP", "WHO", "REPLY")

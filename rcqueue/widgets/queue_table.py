@@ -99,6 +99,8 @@ class QueueTable(Styled, can_focus=True):
         """Repaints the lines that are not as they were last painted."""
         current = self.view.current
         self.painted = None if current is None else replace(current)
+        if current is not None:
+            self.view.looked.at(current.id, current.row.version)
         now = self._lines()
         changed = [y for y, key in enumerate(now) if y >= len(self._painted) or self._painted[y] != key]
         # Lines that follow each other are one region: each costs the compositor a pass.
@@ -164,7 +166,8 @@ class QueueTable(Styled, can_focus=True):
         if known is not None and known[0] == key:
             return known[1]
         marked = self.view.all_marked or row.id in self.view.marks
-        look = Look(row.id == self.view.cursor, marked, self.session, self.clock())
+        changed = self.view.looked.changed(row.id, row.row.version)
+        look = Look(row.id == self.view.cursor, marked, self.session, self.clock(), changed)
         strip = self.strip(cells(row, self._layout_now, look), self._layout_now.width)
         if len(self._strips) > 400:
             self._strips.clear()

@@ -22,8 +22,9 @@ _STYLES = {"mail.refused": "bad", "mail.uncertain": "warn", "mail.retry": "warn"
 _ANSWERS = frozenset({"mail.released", "mail.refused", "mail.retry"})
 
 
-def timeline(detail: Timeline, now: datetime) -> list[Entry]:
-    """A line a step: how long ago, the exact time, what, who, and more. A day has a line where another one begins."""
+def timeline(detail: Timeline, now: datetime, since: int | None = None) -> list[Entry]:
+    """A line a step: how long ago, the exact time, what, who, and more. A day has a line where another one begins.
+    Entries after `since` have a `+`: they are new."""
     wide = min(WHO, max((cell_len(_who(step)) for step in detail.steps), default=0))
     entries: list[Entry] = []
     day = now.astimezone().date()
@@ -34,9 +35,19 @@ def timeline(detail: Timeline, now: datetime) -> list[Entry]:
             entries.append(Entry(f"{day:%Y-%m-%d}", style="dim"))
         when = ("", "") if at is None else (ago((now - at).total_seconds()), f"{at:%H:%M:%S}")
         what = step.what.partition(".")[2] or step.what
-        columns = ((when[0].rjust(4), 4), (when[1], 8), (what, _WHAT), (_who(step), wide))
+        new = since is not None and step.seq is not None and step.seq > since
+        columns = (
+            (("+" + when[0].rjust(3)) if new else when[0].rjust(4), 4),
+            (when[1], 8),
+            (what, _WHAT),
+            (_who(step), wide),
+        )
         said = f"said: {step.detail}" if step.hearsay else step.detail
-        entries.append(Entry(said, style="dim" if step.hearsay else _STYLES.get(step.what, ""), columns=columns))
+        entries.append(
+            Entry(
+                said, style="dim" if step.hearsay else _STYLES.get(step.what, "strong" if new else ""), columns=columns
+            )
+        )
     if detail.more:
         entries.append(Entry(f"{plural(detail.more, 'earlier step')} not shown", style="dim"))
     return entries or [Entry("nothing yet", style="dim")]

@@ -116,8 +116,16 @@ class HostileServer(StandIn):
         n = self.rows.index(known)
         text = group(n)
         headers = {"id": id, "fields": _fields(text, "headers-end"), "withheld": 2, "degraded": text}
+        author = {"field": "From", "address": text, "name": text, "marks": [text]}
+        headers["authors"] = [author, author | {"field": "Envelope"}, author | {"field": text, "nth": 3}]
+        headers["auth"] = [
+            {"method": text, "result": text, "of": text, "by": text, "said": said} for said in (False, True)
+        ]
+        file = {"name": text, "type": text, "size": 9, "sha256": text, "content": text, "marks": [text]}
+        link = {"to": text, "host": text, "label": text, "marks": [text]}
+        octets = ("\n".join([*texts_of(n), "raw-end"])).encode("utf-8", "surrogatepass")
         line = {"id": id, "status": "ONHOLD", "version": 1, "claim": known["claim"]}
-        texts = TEXTS[n % VISITED :: VISITED]
+        texts = texts_of(n)
         mails = [line | {"toEmail": text, "reply": text} for text in texts]
         verdict = {"id": id, "verdict": "SPAM", "score": 9.5, "required": 5, "reason": text, "degraded": "verdict-end"}
         rules = [{"name": text, "points": 1.5, "description": text} for text in texts]
@@ -140,9 +148,17 @@ class HostileServer(StandIn):
                 "id": id,
                 "text": "\n".join([*texts, "body-end"]),
                 "source": text,
+                "charset": text,
+                "encoding": text,
+                "language": text,
+                "links": [link, link | {"marks": []}],
+                "marks": [text],
                 "degraded": text,
                 "truncated": True,
             },
+            "html": {"id": id, "text": "\n".join([*texts, "html-end"]), "source": text},
+            "hex": {"id": id, "at": 0, "size": len(octets), "data": octets.hex()},
+            "attachments": {"id": id, "attachments": [file, file | {"name": "attachments-end"}], "degraded": text},
             "timeline": {"id": id, "steps": [*steps, {"what": "decision", "detail": "timeline-end"}], "more": 2},
         }
         if last in parts:
@@ -152,6 +168,10 @@ class HostileServer(StandIn):
         return problem(
             kind, status, said if member == "detail" else "no", **({} if member == "detail" else {member: said})
         )
+
+
+def texts_of(n: int) -> list[str]:
+    return TEXTS[n % VISITED :: VISITED]
 
 
 def _row(n: int) -> dict[str, Any]:

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 GATES = ("all", "edge", "terminal")  # all there; or this one left out
 WIDTH, HEIGHT = 240, 100  # room for all rows at once
-MESSAGE_TABS = ("headers-end", "verdict-end", "receipt-end", "body-end", "timeline-end", "REPLY")
+MESSAGE_TABS = ("headers-end", "verdict-end", "receipt-end", "body-end", "attachments-end", "timeline-end", "REPLY")
 
 
 class Walk:
@@ -95,7 +95,7 @@ class Walk:
 
     def panes(self) -> None:
         """Each pane below the table, and the body by its key."""
-        for tab in MESSAGE_TABS[:5]:
+        for tab in (tab for tab in MESSAGE_TABS[:6] if tab != "attachments-end"):
             if tab == "body-end":
                 self.keys("b")
             self.scroll_to(tab, "]")
@@ -109,10 +109,19 @@ class Walk:
                 if tab == "body-end":
                     self.keys("b")
                 self.scroll_to(tab, "pagedown")
+                if tab == "body-end":
+                    self.forms()
                 self.keys("tab")
             self.keys("J")
         self.keys("q", "g")
         self.see(lambda: self.screen.line(3).startswith(">"), "the queue again")
+
+    def forms(self) -> None:
+        """An open body as the source of its HTML, as it reads and in hexadecimal."""
+        for form in ("html", "raw", "hex"):
+            self.keys("i")
+            self.shows(f"{form}   ")
+            self.keys("pagedown", "pageup")
 
     def end(self) -> bytes:
         self.keys("ctrl+q")
@@ -242,6 +251,7 @@ def hostile_mail(n: int) -> bytes:
             body + b"\r\nbody-end",
             b'--sep\r\nContent-Type: application/pdf; name="' + name + b'"',
             b'Content-Disposition: attachment; filename="' + name + b'"\r\n\r\nx',
+            b'--sep\r\nContent-Type: text/html; name="attachments-end"\r\n\r\nx',
             b"--sep--\r\n",
         ]
     )

@@ -15,7 +15,7 @@ from rcqueue.client.feed import Lost, PresenceChanged
 from rcqueue.model.act import ActProgress
 from rcqueue.model.health import Alert, Flow, Health, NextHopState, ScannerState, Wall, WayIn
 from rcqueue.model.journal import Presence
-from rcqueue.model.mail import Status
+from rcqueue.model.mail import Attachment, Attachments, Author, AuthResult, HeaderField, Headers, Link, Status, Text
 from rcqueue.model.outgoing import Outgoing, OutgoingMail
 from rcqueue.model.rules import Outcome, RuleFile
 from tests.fakes import NOW, FakeNetwork, Store
@@ -209,8 +209,89 @@ def test_message(snap_compare: Compare, size: tuple[int, int]) -> None:
 @SIZES
 @pytest.mark.parametrize(("tab", "shows"), [("verdict", "no answer within"), ("receipt", "DSN"), ("timeline", "said:")])
 def test_message_parts(snap_compare: Compare, size: tuple[int, int], tab: str, shows: str) -> None:
-    presses = {"verdict": 1, "receipt": 2, "timeline": 4}[tab]
+    presses = {"verdict": 1, "receipt": 2, "timeline": 5}[tab]
     look(snap_compare, size, keys("j", "enter", *["tab"] * presses, shows=shows))
+
+
+def phish() -> Store:
+    """The second mail of the queue, with what there is against it."""
+    store = busy()
+    id = sorted(store.messages, reverse=True)[1]
+    authors = [
+        ("From", "it-desk@acrne.example", "it-desk@acme.example", 1, ["looks like acme.example"]),
+        ("From", "second@evil.example", "", 2, ["a second From field"]),
+        ("Reply-To", "x@xn--cme-5cd.example", "", 1, ["reads аcme.example", "looks like acme.example"]),
+        ("Envelope", "it-desk@acrne.example", "", 1, ["another domain than From"]),
+    ]
+    results = [
+        ("spf", "fail", "acrne.example", False),
+        ("dmarc", "fail", "", False),
+        ("dkim", "pass", "a.example", True),
+    ]
+    fields = [
+        ("From", "no"),
+        ("To", "sales@acme.example"),
+        ("Subject", "Password expires today"),
+        ("Date", "Sat, 14 Mar"),
+    ]
+    store.given[id, "headers"] = Headers(
+        id=id,
+        fields=[HeaderField(name=name, value=value) for name, value in fields],
+        withheld=2,
+        authors=[Author(field=f, address=a, name=name, nth=n, marks=marks) for f, a, name, n, marks in authors],
+        auth=[AuthResult(method=m, result=r, of=of, by="mx", said=said) for m, r, of, said in results],
+    )
+    links = [
+        Link(to="hxxp://acrne[.]example/login?next=/a", host="acrne[.]example", marks=["says acme[.]example"]),
+        Link(to="hxxps://ok[.]example/", host="ok[.]example"),
+    ]
+    store.given[id, "text"] = Text(
+        id=id,
+        text="Dear customer,\n\nyour password expires today. Keep it: acme.example [! goes to acrne[.]example]",
+        source="text/html",
+        charset="iso-8859-1",
+        encoding="quoted-printable",
+        language="en",
+        links=links,
+        marks=["hidden text: 2 pieces", "a form that sends to acrne[.]example"],
+    )
+    store.given[id, "html"] = Text(id=id, text='<p>Dear customer,\n<p style="display:none">x', source="text/html")
+    store.given[id, "hex"] = b"From: it-desk@acrne.example\r\nSubject: \x1b[2J\xff\r\n\r\n" + bytes(range(256)) * 100
+    against = ["named .pdf, but its bytes are of another kind"]
+    files = [("invoice.pdf", "application/pdf", "Windows program", against), ("note.txt", "text/plain", "", [])]
+    store.given[id, "attachments"] = Attachments(
+        id=id,
+        attachments=[
+            Attachment(name=n, type=t, size=14_000, sha256="5f" * 32, content=c, marks=m) for n, t, c, m in files
+        ],
+    )
+    return store
+
+
+@SIZES
+@pytest.mark.parametrize(
+    ("pressed", "shows"),
+    [
+        ((), "said: dkim pass"),
+        (("b",), "hidden text: 2 pieces"),
+        (("b", "i"), "display:none"),
+        (("b", "i", "i"), "raw   bytes 0"),
+        (("b", "i", "i", "i"), "46 72 6f 6d"),
+        (("tab", "tab", "tab", "tab"), "Windows program"),
+    ],
+    ids=["authors", "text", "html", "raw", "hex", "attachments"],
+)
+def test_reading(snap_compare: Compare, size: tuple[int, int], pressed: tuple[str, ...], shows: str) -> None:
+    async def steps(t: Terminal) -> None:
+        await t.press("j", "enter")
+        await t.shows("said: dkim pass")
+        for key in pressed:
+            await t.press(key)
+            if key == "b":
+                await t.shows("hidden text")
+        await t.shows(shows)
+
+    look(snap_compare, size, steps, phish())
 
 
 @SIZES
