@@ -57,9 +57,11 @@ def build_parser() -> argparse.ArgumentParser:
     from rcqueue.commands import (
         acpi,
         act,
+        completion,
         health,
         importing,
         mail,
+        manual,
         notices,
         outgoing,
         people,
@@ -88,6 +90,8 @@ def build_parser() -> argparse.ArgumentParser:
     people.add(commands, server.add_first_admin)
     for group in (saved, acpi, importing, notices, scans, senders, rules, server):
         group.add(commands)
+    for made in (completion, manual):
+        made.add(commands, parser)
     return parser
 
 

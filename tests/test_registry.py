@@ -46,10 +46,12 @@ ROUTES_BESIDE = {
 #: Commands that are no action of their own.
 COMMANDS_BESIDE = {
     ("acpi",): "every action",
+    ("completion",): "the shell",
     ("config", "check"): "the server's host",
     ("demo",): "the server's host",
     ("import",): "intake",
     ("login",): "sessions",
+    ("man",): "the shell",
     ("logout",): "sessions",
     ("migrate",): "the server's host",
     ("people", "first-admin"): "the server's host",

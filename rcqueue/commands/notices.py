@@ -33,6 +33,7 @@ def add(commands: Commands) -> None:
 
     start = notices.add("start", named("notice.start").help)
     start.add_argument("address", metavar="ADDRESS", help="of the recipient")
+    json_option(start)
     start.set_defaults(run=connected(_start))
 
 
@@ -61,4 +62,5 @@ async def _send(args: argparse.Namespace, api: Api, out: Out) -> int:
 
 async def _start(args: argparse.Namespace, api: Api, out: Out) -> int:
     await api.start_notices(args.address)
+    out.done(address=args.address)
     return DONE

@@ -50,6 +50,11 @@ class Out:
         data = value if isinstance(value, dict) else value.model_dump(mode="json", exclude_none=True)
         self.stream.write(safe_json(json.dumps(data, ensure_ascii=False)) + "\n")
 
+    def done(self, **what: object) -> None:
+        """Of a command that has nothing to tell but that it was done: nothing, or an object that says of what."""
+        if self.as_json:
+            self.json({"done": True} | what)
+
     def table(self, columns: Sequence[Column]) -> Table:
         return Table(self, columns)
 

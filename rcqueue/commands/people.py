@@ -10,7 +10,7 @@ from rcqueue.model.access import LOCKS, ROLES, ROOT
 from rcqueue.model.actions import Action, named, server_actions
 
 from .arguments import Commands, grant, json_option, number
-from .connect import ask_new_password, connected, the_profile, the_token, with_api
+from .connect import ask_new_password, connected, out_of, the_profile, the_token, with_api
 from .output import Column, Out
 from .status import DONE
 
@@ -23,7 +23,9 @@ def add(commands: Commands, server_side: Callable[[Commands], None]) -> None:
     people = Commands(commands.add("people", "accounts, their roles and locks", connects=False))
     for action in server_actions():
         if action.object == "people":
-            _ADD[action.verb](people.add(_last_word(action), action.help), action)
+            parser = people.add(_last_word(action), action.help)
+            json_option(parser)
+            _ADD[action.verb](parser, action)
     server_side(people)
 
     audit = Commands(commands.add("audit", "the audit log", connects=False))
@@ -44,7 +46,6 @@ def _last_word(action: Action) -> str:
 
 
 def _add_list(parser: argparse.ArgumentParser, action: Action) -> None:
-    json_option(parser)
     parser.set_defaults(run=connected(_list))
 
 
@@ -116,6 +117,7 @@ def _change(verb: str, *names: str) -> Callable[[argparse.Namespace, Api, Out], 
 
     async def change(args: argparse.Namespace, api: Api, out: Out) -> int:
         await api.change_person(args.name, verb, {name: getattr(args, name) for name in names})
+        out.done(name=args.name)
         return DONE
 
     return change
@@ -139,6 +141,7 @@ def _with_password(args: argparse.Namespace, use: Callable[[Any, str], Awaitable
 
     async def run(api: Api) -> int:
         await use(api, password)
+        out_of(args).done(name=args.name)
         return DONE
 
     return with_api(profile, token, run)

@@ -28,10 +28,12 @@ def add(commands: Commands) -> None:
     save.add_argument("filter", metavar="FILTER", nargs="*", help="terms that must all hold; see below")
     save.add_argument("--sort", default="-time", metavar="KEY", help="as for `rcqueue list`")
     save.add_argument("--customer", metavar="PATH", help=_SHARED)
+    json_option(save)
     save.set_defaults(run=connected(_save))
     delete = filters.add("delete", named("filter.delete").help)
     delete.add_argument("name", metavar="NAME")
     delete.add_argument("--customer", metavar="PATH", help=_SHARED)
+    json_option(delete)
     delete.set_defaults(run=connected(_delete))
 
 
@@ -48,9 +50,11 @@ async def _list(args: argparse.Namespace, api: Api, out: Out) -> int:
 
 async def _save(args: argparse.Namespace, api: Api, out: Out) -> int:
     await api.save_filter(args.name, " ".join(args.filter), args.sort, args.customer)
+    out.done(name=args.name, customer=args.customer)
     return DONE
 
 
 async def _delete(args: argparse.Namespace, api: Api, out: Out) -> int:
     await api.delete_filter(args.name, args.customer)
+    out.done(name=args.name, customer=args.customer)
     return DONE

@@ -46,6 +46,7 @@ def add(commands: Commands) -> None:
     change.add_argument("setting", metavar="KEY=VALUE", type=_setting, help="as score.spamassassin.hold=7.5")
     change.add_argument("--scope", default="default", help="a domain of the policy's file; else the default's terms")
     change.add_argument("--reason", required=True, help="why; it goes on record")
+    json_option(change)
     change.set_defaults(run=connected(_set))
 
 
@@ -109,6 +110,7 @@ def _terms(value: Any) -> str:
 async def _set(args: argparse.Namespace, api: Api, out: Out) -> int:
     key, value = args.setting
     await api.set_policy(key, value, args.reason, args.scope)
+    out.done(key=key, value=value, scope=args.scope)
     return DONE
 
 

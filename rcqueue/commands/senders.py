@@ -44,6 +44,7 @@ def add(commands: Commands) -> None:
     end = senders.add("end", named("sender.end").help)
     end.add_argument("ids", metavar="ID", nargs="+", type=number(1), help="as `senders list` shows it")
     end.add_argument("--reason", default="", help="why; it goes on record")
+    json_option(end)
     end.set_defaults(run=connected(_end))
 
 
@@ -83,4 +84,5 @@ def _add(kind: str) -> Callable[[argparse.Namespace, Api, Out], Awaitable[int]]:
 async def _end(args: argparse.Namespace, api: Api, out: Out) -> int:
     for id in args.ids:
         await api.end_sender(id, args.reason)
+        out.done(id=id)
     return DONE

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from .arguments import Commands, number
+from .arguments import Commands, json_option, number
 from .status import FAILED, Failure
 
 
@@ -58,6 +58,7 @@ def add_first_admin(people: Commands) -> None:
 
 def _config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", type=Path, required=True, help="rcqueue.toml")
+    json_option(parser)
 
 
 def _rate(text: str) -> float:

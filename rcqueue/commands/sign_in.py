@@ -26,8 +26,11 @@ def add(commands: Commands) -> None:
         more="The password is asked on the terminal; without one it is the first line of standard input.\n",
     )
     login.add_argument("--user", metavar="NAME", help="your account; else that of the profile, else your login name")
+    json_option(login)
     login.set_defaults(run=_login)
-    commands.add("logout", "end the session; its claims go at once").set_defaults(run=_logout)
+    logout = commands.add("logout", "end the session; its claims go at once")
+    json_option(logout)
+    logout.set_defaults(run=_logout)
     whoami = commands.add("whoami", "who is signed in, and what they may do and see")
     json_option(whoami)
     whoami.set_defaults(run=connected(_whoami))
@@ -42,10 +45,15 @@ def _login(args: argparse.Namespace) -> int:
     password = ask_password(f"Password of {name} at {profile.server}: ")
 
     async def sign_in(api: Api) -> int:
+        from rcqueue.model.mail import rfc3339
+
         answer = await api.login(name, password, "cli", f"{socket.gethostname()}:{os.getpid()}")
         path = session.write_token(profile, answer.token)
-        out = Out()
-        out.line(f"signed in as {answer.whoami.name} until {out.when(answer.ends)}; the token is in {path}")
+        out = out_of(args)
+        if out.as_json:
+            out.done(name=answer.whoami.name, ends=rfc3339(answer.ends), token_file=str(path))
+        else:
+            out.line(f"signed in as {answer.whoami.name} until {out.when(answer.ends)}; the token is in {path}")
         return DONE
 
     return with_api(profile, None, sign_in)
@@ -68,6 +76,7 @@ def _logout(args: argparse.Namespace) -> int:
         raise
     if kept:
         session.drop_token(profile)
+    out_of(args).done(server=profile.server)
     return status
 
 

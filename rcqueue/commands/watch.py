@@ -44,10 +44,12 @@ def add(commands: Commands) -> None:
 async def _watch(args: argparse.Namespace, api: Api, out: Out) -> int:
     from rcqueue.client import feed
 
-    query = _parse(" ".join(args.filter), (await api.whoami()).name) if args.filter else None
+    me = await api.whoami()  # who is not signed in, or has the wrong server, is told at once; what breaks later, mends
+    query = _parse(" ".join(args.filter), me.name) if args.filter else None
     profile = the_profile(args)
     source = feed.Feed(profile.server, the_token(profile), ca=profile.ca, proxy=profile.proxy)
     table = out.table(_COLUMNS)
+    lost = False
     async for event in source.events():
         if isinstance(event, feed.Entries):
             for entry in event.entries if query is None else await _matching(api, query, event.entries):
@@ -57,8 +59,13 @@ async def _watch(args: argparse.Namespace, api: Api, out: Out) -> int:
                     table.row(_cells(entry, out))
             out.flush()
         elif isinstance(event, feed.Lost):
-            if event.attempt == 1:
+            if not lost:
                 complain(f"{event.why}; connecting again")
+            lost = True
+        elif isinstance(event, feed.Connected):
+            if lost:
+                complain("connected again; what was missed follows")
+            lost = False
         elif isinstance(event, feed.Resync):
             complain(f"too far behind: the entries up to {event.at} are not shown")
         elif isinstance(event, feed.Closed):

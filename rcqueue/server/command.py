@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import functools
 import getpass
+import json
 import logging
 import os
 import signal
@@ -55,6 +56,11 @@ def _command(work: Command) -> Command:
     return run
 
 
+def _say(args: argparse.Namespace, text: str, **what: object) -> None:
+    """That it was done, as a person reads it or with --json as an object."""
+    print(json.dumps({"done": True} | what) if args.json else safe_text(text))
+
+
 @_command
 def serve(args: argparse.Namespace) -> int:
     """Runs everything until SIGTERM or SIGINT; what is under way then is finished."""
@@ -62,11 +68,12 @@ def serve(args: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for noisy in ("uvicorn", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    uvloop.run(_serve(config))
+    uvloop.run(_serve(config, tell=args.json))
     return DONE
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, *, tell: bool) -> None:
+    """`tell`: one line on standard output when it is ready."""
     loop, told = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
@@ -74,6 +81,8 @@ async def _serve(config: Config) -> None:
     await server.start()
     smtp = Address(config.smtp.listen.host, server.smtp.port)
     log.info("rcqueue %s serves %s: %s, smtp %s", __version__, config.data_dir, server.http_url, smtp)
+    if tell:
+        print(json.dumps({"http": server.http_url, "smtp": str(smtp), "version": __version__}), flush=True)
     await told.wait()
     log.info("stopping")
     await server.stop()
@@ -84,7 +93,9 @@ def check_config(args: argparse.Namespace) -> int:
     config = load(args.config)
     policy_of(config)
     http, smtp, hop = config.http.listen, config.smtp.listen, config.next_hop.default
-    print(safe_text(f"{args.config} is good: data in {config.data_dir}, http {http}, smtp {smtp}, next hop {hop}"))
+    said = f"{args.config} is good: data in {config.data_dir}, http {http}, smtp {smtp}, next hop {hop}"
+    where = {"data_dir": str(config.data_dir), "http": str(http), "smtp": str(smtp), "next_hop": str(hop)}
+    _say(args, said, config=str(args.config), **where)
     return DONE
 
 
@@ -93,7 +104,9 @@ def migrate(args: argparse.Namespace) -> int:
     """What `serve` does at its start, alone."""
     config = load(args.config)
     with contextlib.closing(Database(config.data_dir)) as database:
-        print(safe_text(_said(migrations.migrate(database.write_engine), config.data_dir)))
+        done = migrations.migrate(database.write_engine)
+        copy = str(done.copy) if done.copy else None
+        _say(args, _said(done, config.data_dir), before=done.before, after=done.after, copy=copy)
     return DONE
 
 
@@ -114,7 +127,8 @@ def first_admin(args: argparse.Namespace) -> int:
         print("rcqueue: the two passwords differ: nothing done", file=sys.stderr)
         return FAILED
     asyncio.run(_first_admin(config, args.name, password))
-    print(safe_text(f"{args.name} is the administrator of the queue in {config.data_dir}"))
+    said = f"{args.name} is the administrator of the queue in {config.data_dir}"
+    _say(args, said, name=args.name, data_dir=str(config.data_dir))
     return DONE
 
 

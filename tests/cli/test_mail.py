@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -355,6 +357,7 @@ def test_watch_prints_what_happens_and_says_when_it_ends(standin: StandIn, signe
     assert status == 3
     assert err.splitlines() == [
         "rcqueue: the connection broke off; connecting again",
+        "rcqueue: connected again; what was missed follows",
         "rcqueue: no right to view is left",
     ]
 
@@ -378,6 +381,34 @@ def test_watch_with_a_filter_asks_where_the_row_does_not_tell(standin: StandIn, 
     assert status == 3
     query = standin.calls("GET", "/api/v1/mails/rows")
     assert query, "the server was asked about the mails to many"
+
+
+def test_watch_ends_quietly_when_it_is_interrupted(standin: StandIn, signed_in: Cli) -> None:
+    watch = Watch()
+    _subscribed(standin)
+    standin.append(1)
+    watch.until(1)
+    watch.process.send_signal(signal.SIGINT)
+    assert watch.end() == (130, "")
+
+
+def test_watch_ends_quietly_when_nobody_reads_any_more(standin: StandIn, signed_in: Cli) -> None:
+    end, written = os.pipe()
+    command = [sys.executable, "-m", "rcqueue", "watch"]
+    with subprocess.Popen(command, stdout=written, stderr=subprocess.PIPE, text=True) as watch:
+        os.close(written)
+        _subscribed(standin)
+        standin.append(1)
+        assert os.read(end, 1)
+        os.close(end)  # as `head -n1` leaves
+        standin.append(1)
+        assert (watch.wait(10), watch.stderr.read()) == (0, "")  # type: ignore[union-attr]
+
+
+def test_watch_says_at_once_that_there_is_no_server(signed_in: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RCQUEUE_SERVER", "http://127.0.0.1:1")
+    ended = signed_in("watch")
+    assert (ended.status, ended.out) == (5, "") and len(ended.err.splitlines()) == 1
 
 
 def test_watch_with_a_wrong_filter(standin: StandIn, signed_in: Cli) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import io
 import json
 import os
 import signal
@@ -18,6 +20,8 @@ from rcqueue.client.api import Api, ApiProblem
 from rcqueue.client.feed import Connected, Entries, Feed, PresenceChanged
 from rcqueue.model.act import ActBody
 from rcqueue.model.actions import server_actions
+from tests import surface
+from tests.server.harness import free_port
 
 from .conftest import Cli
 
@@ -201,3 +205,107 @@ async def test_feed_and_api(demo: dict[str, Any], held: str) -> None:
     assert (claim.kind, claim.message, claim.actor) == ("mail.claim", held, demo["by_role"]["admin"]["name"])
     assert claim.mails[0].claim is not None
     assert part.entries[0] == claim
+
+
+#: Commands that take no --json, and why.
+NO_JSON = {
+    ("acpi",): "it answers in JSON",
+    ("completion",): "a shell reads it",
+    ("demo",): "--serve-only is a line of JSON",
+    ("man",): "man reads it",
+}
+#: Of each other command what it is run with; $ID is a mail, $DIR a folder. Those that end otherwise than by 0: how.
+REASON = ("--reason", "because")
+ARGUMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("takeover",): ("$ID", *REASON),
+    ("extend",): ("$ID", "--until", "9d"),
+    ("note",): ("$ID", "--text", "seen"),
+    ("settle",): ("$ID", "--as", "hold"),
+    ("show",): ("$ID",),
+    ("import",): ("$DIR/b.eml", "--from", "a@b.example", "--to", "c@d.example"),
+    ("scan",): ("$DIR/b.eml",),
+    ("policy", "test"): ("$DIR/b.eml",),
+    ("policy", "set"): ("score.spamassassin.hold=7", *REASON),
+    ("people", "create"): ("eve", "--role", "blind"),
+    ("people", "password"): ("eve",),
+    **{("people", verb): ("eve",) for verb in ("lock", "unlock", "disable", "enable")},
+    **{("people", verb): ("eve", "auditor") for verb in ("grant", "revoke")},
+    **{("senders", kind): ("x@y.example", "--customer", "all", "--for", "7d") for kind in ("allow", "block")},
+    ("senders", "end"): ("1",),
+    ("filters", "save"): ("mine", "score:>8"),
+    ("filters", "delete"): ("mine",),
+    ("notices", "send"): ("--domain", "d.example"),
+    ("notices", "start"): ("x@d.example",),
+    ("rules", "push"): ("$DIR/own.cf", *REASON),
+    ("rules", "rollback"): ("own.cf", *REASON),
+    ("wall",): ("--once",),
+    ("login",): ("--user", "eve"),
+    **dict.fromkeys((("config", "check"), ("migrate",)), ("--config", "$DIR/rcqueue.toml")),
+    ("people", "first-admin"): ("root", "--config", "$DIR/rcqueue.toml"),
+}
+ON_MAIL = {"claim", "unclaim", "release", "recall", "delete", "restore", "rescan"}
+ENDLESS = {("watch",), ("serve",)}  # tried in tests of their own
+MAY_FAIL = {(verb,) for verb in (*ON_MAIL, "extend", "settle", "takeover", "try")} | {  # there is nothing for them here
+    *(("rules", "push"), ("rules", "rollback"), ("senders", "end")),
+    *(("notices", "send"), ("notices", "start"), ("policy", "set")),
+}
+SILENT = {
+    ("filters", "list"),
+    ("senders", "list"),
+    ("notices", "list"),
+    ("rules", "list"),
+    ("profiles",),
+    ("acts",),
+}  # lists, empty here
+
+
+def _no_terminal(real: Any) -> Any:
+    def open_(path: Any, *more: Any, **options: Any) -> int:
+        if path == "/dev/tty":
+            raise OSError(errno.ENXIO, "no terminal")
+        return int(real(path, *more, **options))
+
+    return open_
+
+
+def test_every_command_speaks_json(held: str, as_, cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each prints nothing but objects, one a line; also that it was done, or why not."""
+    there = surface.commands()
+    lacking = {words for words, parser in there.items() if "--json" not in parser.format_help()}
+    assert lacking == set(NO_JSON)
+    (home / "b.eml").write_bytes(b"Subject: b\r\n\r\nb\r\n")
+    (home / "own.cf").write_text("score A 1\n")
+    (home / "rcqueue.toml").write_text(f'data_dir = "{home}/data"\n')
+    first, last = [("people", "create"), ("filters", "save")], [("login",), ("logout",)]
+    rest = there.keys() - NO_JSON.keys() - ENDLESS - {*first, *last}
+    failed = set()
+    monkeypatch.setattr("os.open", _no_terminal(os.open))
+    for words in [*first, *sorted(rest), *last]:
+        given = ARGUMENTS.get(words, ("$ID",) if words[0] in ON_MAIL else ())
+        line = [one.replace("$ID", held).replace("$DIR", str(home)) for one in (*words, *given, "--json")]
+        if words in last:
+            monkeypatch.delenv("RCQUEUE_TOKEN_FILE", raising=False)
+        monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse battery\n"))
+        ended = cli(*line)
+        for said in ended.out.splitlines():
+            assert isinstance(json.loads(said), dict), (words, said)
+        assert "usage:" not in ended.err and len(ended.err.splitlines()) == bool(ended.status), (words, ended.err)
+        if ended.status:
+            failed.add(words)
+        else:
+            assert ended.out or words in SILENT, words
+    assert failed <= MAY_FAIL
+
+
+def test_serve_says_in_json_that_it_is_ready(home: Path) -> None:
+    ports = [free_port() for _ in range(2)]
+    (home / "rcqueue.toml").write_text(
+        f'data_dir = "data"\n[http]\nlisten = "127.0.0.1:{ports[0]}"\n[smtp]\nlisten = "127.0.0.1:{ports[1]}"\n'
+    )
+    command = [sys.executable, "-m", "rcqueue", "serve", "--json", "--config", str(home / "rcqueue.toml")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        assert server.stdout is not None
+        ready = json.loads(server.stdout.readline())
+        server.send_signal(signal.SIGTERM)
+        assert (server.wait(20), server.stdout.read()) == (0, "")
+    assert (ready["http"], ready["smtp"]) == (f"http://127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}")

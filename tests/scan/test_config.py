@@ -122,5 +122,5 @@ def test_a_mistake_names_file_key_and_what_was_expected(tmp_path, text, key, exp
 
 def test_config_check_reads_the_policy_too(tmp_path, capsys):
     (tmp_path / "policy.toml").write_text('[default]\nvirus = "drop"')
-    assert check_config(Namespace(config=written(tmp_path, 'policy = "policy.toml"'))) == 1
+    assert check_config(Namespace(json=False, config=written(tmp_path, 'policy = "policy.toml"'))) == 1
     assert "policy.toml: default.virus: expected 'hold' or 'reject'" in capsys.readouterr().err
