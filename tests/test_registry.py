@@ -101,6 +101,8 @@ def route_of(action: Action) -> str:
             return f"GET {where if action.object in ('health', 'wall') else one}"
         case "body":
             return f"GET {one}/{Part.TEXT}"
+        case "next":
+            return f"POST {where}/next"
         case "create" | "push" | "save":
             return f"POST {where}"
         case verb:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from rcqueue.model.act import ActAnswer, ActBody, ActProgress, ActRequest, Confirm, MailResult, Verb
+from rcqueue.model.act import ActAnswer, ActBody, ActProgress, ActRequest, Confirm, Dealt, MailResult, NextBody, Verb
 from rcqueue.model.facet import Facets
 from rcqueue.model.health import Health, Wall
 from rcqueue.model.journal import Entry, History, Timeline
@@ -219,6 +219,11 @@ class Api(Http):
         """One verb on one mail, or on the mails of one message."""
         data = _data(body or ActBody())
         return _model(ActAnswer, await self.post(_mail(id, Verb(verb)), data, key=key))
+
+    async def next(self, count: int, query: str = "", for_seconds: int | None = None) -> Dealt:
+        """Claims the next messages of a filter that nobody holds."""
+        body = NextBody(count=count, query=query, for_seconds=for_seconds)
+        return _model(Dealt, await self.post(V1 + "/mails/next", body.model_dump(mode="json", exclude_none=True)))
 
     async def store_act(self, request: ActRequest, *, key: str | None = None) -> ActProgress:
         """Stores which mails an act is on; nothing is done before `confirm_act`."""

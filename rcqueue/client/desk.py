@@ -96,6 +96,7 @@ class Desk:
         self.ended = ""  #: why this terminal can't go on with this sign-in
         self.refused: Callable[[str], None] = lambda _: None  #: told what the server refused of the list
         self.came: Callable[[set[str]], None] = lambda _: None  #: told which messages the feed spoke of
+        self.handed: Callable[[Entry], None] = lambda _: None  #: told what a colleague assigned to this person
         self.rights_changed: Callable[[], None] = lambda: None
         self._feed: FeedLike | None = None
         self._make_feed = feed
@@ -127,7 +128,7 @@ class Desk:
         return DataClass.BODY in self.access.classes_at(row.customer)
 
     def is_mine(self, row: Row) -> bool:
-        return row.claim is not None and row.claim.session == self.whoami.session
+        return row.claim is not None and row.claim.of(self.whoami.name, self.whoami.session)
 
     # -- done -------------------------------------------------------------------------------------------------------
 
@@ -297,6 +298,10 @@ class Desk:
         self.rates.count(entries, time.monotonic())
         self._count_due |= bool(entries)
         self.came({entry.message for entry in entries if entry.message})
+        for entry in entries:
+            mine = any(mail.claim is not None and mail.claim.who == self.whoami.name for mail in entry.mails)
+            if mine and entry.kind == "mail.assign" and entry.actor != self.whoami.name:
+                self.handed(entry)
         self._alerts_due |= any(entry.kind.startswith("alert.") for entry in entries)
         if any(entry.kind.startswith("people.") for entry in entries):
             self.spawn(self.who_am_i())

@@ -33,6 +33,11 @@ would do with it is said. With --filter all that match are scanned, and how many
 With --expect too those are released, if they are exactly so many, and the others get their new verdict.
 """
 
+_NEXT = """
+What expires within a day comes first, then, of the 500 oldest, what has the fewest points. No two people get the same.
+Prints the ids.
+"""
+
 _WEIGHED = "rescan"  #: of many it is said first what would become of them
 _RESULTS = (Column("ID", 16), Column("RESULT", 8), Column("STATUS", 9), Column("", 0))
 
@@ -41,6 +46,12 @@ def add(commands: Commands) -> None:
     for action in server_actions():
         if action.object == "mail" and action.many:
             _add_verb(commands, action)
+    next = commands.add("next", "claim the next messages that nobody holds, for you alone", more=_NEXT + FILTER_HELP)
+    next.add_argument("count", metavar="N", type=number(1), help="how many messages, at most 200")
+    next.add_argument("filter", metavar="FILTER", nargs="*", help="of those that match")
+    _claim_options(next)
+    json_option(next)
+    next.set_defaults(run=connected(_next))
     acts = commands.add("acts", "the acts on many: list them, see how one stands, stop it, undo it")
     acts.add_argument("id", metavar="ID", nargs="?", help="one act: how it stands, and what became of each mail")
     end = acts.add_mutually_exclusive_group()
@@ -64,7 +75,7 @@ def _add_verb(commands: Commands, action: Action) -> None:
         verb.add_argument("--dry-run", action="store_true", help=dry)
     verb.add_argument("--reason", default="", required=action.name == "mail.takeover", help="why; it goes on record")
     verb.add_argument("--as-of", metavar="SEQ", type=number(0), help="refuse mails that changed after this entry")
-    if action.name not in ("mail.claim", "mail.note"):
+    if action.name not in ("mail.claim", "mail.note", "mail.assign"):
         verb.add_argument(
             "--fence", metavar="N", type=number(0), help="only under the claim with this fence (with IDs)"
         )
@@ -77,6 +88,18 @@ def _add_verb(commands: Commands, action: Action) -> None:
 def _claim_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--for", dest="for_seconds", metavar="TIME", type=seconds, help="how long, as 2h; 15m if not said"
+    )
+
+
+def _assign_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--to", dest="person", metavar="NAME", required=True, help="who gets it")
+    verb.add_argument("--note", default="", help="what they are told; everybody who may see the mail can read it")
+    verb.add_argument(
+        "--for",
+        dest="for_seconds",
+        metavar="TIME",
+        type=seconds,
+        help="how long it waits for them, as 2h; 8h if not said",
     )
 
 
@@ -129,6 +152,7 @@ def _days(text: str) -> int:
 
 _OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "mail.claim": _claim_options,
+    "mail.assign": _assign_options,
     "mail.release": _way_options,
     "mail.delete": _way_options,
     "mail.extend": _extend_options,
@@ -169,11 +193,22 @@ def _run_verb(args: argparse.Namespace) -> int:
 
 def _fields(args: argparse.Namespace, **more: Any) -> dict[str, Any]:
     """What the act says, as members of ActBody and ActRequest; those not given are left out."""
-    names = ("reason", "as_of", "fence", "for_seconds", "expiry", "note", "settle", "form", "to", "learn")
+    names = ("reason", "as_of", "fence", "for_seconds", "expiry", "note", "settle", "form", "to", "learn", "person")
     given = {name: getattr(args, name, None) for name in names} | more
     if (days := getattr(args, "sender_days", None)) is not None:
         given["sender"] = {"scope": "customer" if args.for_all else "recipient", "days": days}
     return {name: value for name, value in given.items() if value not in (None, "", [], False)}
+
+
+async def _next(args: argparse.Namespace, api: Api, out: Out) -> int:
+    dealt = await api.next(args.count, " ".join(args.filter), args.for_seconds)
+    if out.as_json:
+        out.json(dealt)
+    for id in () if out.as_json else dealt.messages:
+        out.line(id)
+    if not dealt.messages:
+        complain("nothing matches that nobody holds")
+    return DONE
 
 
 async def _each(args: argparse.Namespace, api: Api, out: Out) -> int:

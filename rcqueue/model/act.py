@@ -16,6 +16,7 @@ class Verb(StrEnum):
     CLAIM = "claim"
     UNCLAIM = "unclaim"
     TAKEOVER = "takeover"
+    ASSIGN = "assign"
     RELEASE = "release"
     RECALL = "recall"
     DELETE = "delete"
@@ -80,7 +81,8 @@ class Manner(Wire):
 
     as_of: int | None = None  #: the sequence that what the person saw was true at
     reason: str = Field(default="", max_length=1000)
-    for_seconds: int | None = Field(default=None, ge=1, le=7 * 86400)  #: claim: an end of its own (CLI and API)
+    for_seconds: int | None = Field(default=None, ge=1, le=7 * 86400)  #: claim: an end of its own (CLI and API); assign
+    person: str = Field(default="", max_length=100)  #: assign: who gets it; `note` is told them
     expiry: Time | None = None  #: extend and restore: the new end
     note: str = Field(default="", max_length=4000)
     settle: SettleAs | None = None
@@ -117,6 +119,22 @@ class ActAnswer(Wire):
     results: list[MailResult]
     release: str | None = None  #: release id
     recall_until: Time | None = None  #: until when `recall` can stop it
+
+
+class NextBody(Wire):
+    """Body of POST /api/v1/mails/next."""
+
+    count: int = Field(default=20, ge=1, le=200)  #: messages
+    query: str = Field(default="", max_length=4000)
+    for_seconds: int | None = Field(default=None, ge=1, le=7 * 86400)  #: as of a claim
+
+
+class Dealt(Wire):
+    """What `next` dealt: the messages, the next first, and how many mails were claimed with them."""
+
+    seq: int
+    messages: list[str] = []
+    mails: int = 0
 
 
 class ActRequest(Manner):

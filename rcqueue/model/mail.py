@@ -58,6 +58,12 @@ class RowClaim(Wire):
     mails: int
     session: str = ""  #: a short public mark of the holder's session, to tell two sessions of one person apart
     fence: int = 0  #: the highest fence among them
+    by: str = ""  #: who assigned it; then it waits for `who` under no session
+    note: str = ""  #: what they said with it
+
+    def of(self, name: str, session: str) -> bool:
+        """Whether it is this person's, in this session of theirs or waiting for them."""
+        return self.session == session or (self.who == name and not self.session)
 
 
 class Row(Wire):

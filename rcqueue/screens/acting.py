@@ -154,6 +154,8 @@ class Acting:
                     Ask(f"{who} holds this. Why do you take it over? ({who} is told.)", some("a reason"))
                 )
                 return None if reason is None else {"reason": reason}
+            case "assign":
+                return await self._hand_over()
             case "note":
                 note = await self._answer(Ask("A note on this mail, for everyone who may see it.", some("a note")))
                 return None if note is None else {"note": note}
@@ -171,6 +173,14 @@ class Acting:
                 given = await self._answer(Ask(f"Did it arrive? Type {ways}.", settle_check, hint="arrived"))
                 return None if given is None else {"settle": given}
         return {}
+
+    async def _hand_over(self) -> dict[str, Any] | None:
+        here = ", ".join(sorted(self.desk.presence)) or "nobody else"
+        person = await self._answer(Ask(f"Hand it over to whom? (Here now: {here}.)", some("a name"), does="goes on"))
+        if person is None:
+            return None
+        note = await self._answer(Ask(f"A note for {person}, or none. Everybody who may see the mail can read it."))
+        return None if note is None else {"person": person, "note": note}
 
     async def _options(self, action: Action, row: Row | None) -> dict[str, Any] | None:
         """How to release or delete."""

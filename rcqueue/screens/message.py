@@ -88,7 +88,7 @@ class MessageScreen(Screen[None]):
         self.pane.display, self.table.display = not self._unfolded, self._unfolded
         if self._unfolded and "envelope" in self.reading.parts:
             envelope = self.reading.parts["envelope"]
-            self.table.show(recipients(envelope, self.desk.whoami.session, self.app.clock()))
+            self.table.show(recipients(envelope, self.desk.whoami.name, self.desk.whoami.session, self.app.clock()))
         self.painted = self._one_mail(line) if self._unfolded else acting.target(line)
         width = self.size.width
         self.lines["status"].say(*self.app.queue.status_sides(width))

@@ -16,6 +16,7 @@ _DONE = {
     "claim": "claimed",
     "unclaim": "given back",
     "takeover": "taken over",
+    "assign": "handed over",
     "release": "released",
     "recall": "recalled",
     "delete": "deleted",
@@ -29,6 +30,7 @@ _DOING = {
     "claim": "Claiming",
     "unclaim": "Giving back",
     "takeover": "Taking over",
+    "assign": "Handing over",
     "release": "Releasing",
     "recall": "Recalling",
     "delete": "Deleting",
@@ -89,6 +91,7 @@ def done(verb: str, answer: ActAnswer, row: Row, how: ActBody) -> str:
     else:
         would = next((f", would {result.would}" for result in answer.results if result.would), "")
         text = f"{what}: {name(row)}{would}" + (f", {plural(answer.done, 'mail')}" if answer.done > 1 else "")
+    text += f" to {how.person}" if how.person else ""
     text += manner(verb, how)
     left: dict[str, int] = {}
     for result in answer.results:

@@ -24,6 +24,7 @@ from .acting import HOW, Acting
 from .finding import Finding
 from .narrowing import Narrowing
 from .reading import AGAIN, NOT_OPEN, Reading, tab_line
+from .together import Together
 
 if TYPE_CHECKING:
     from textual.timer import Timer
@@ -111,7 +112,9 @@ class QueueScreen(Finding):
         self.desk = desk
         self.acting = Acting(self.app, desk)
         self.narrowing = Narrowing(self.app, desk, self.facets, self._search)
-        self.table.session = desk.whoami.session
+        self.together = Together(self.app, desk, self._search)
+        desk.handed = self.together.handed
+        self.table.session, self.table.me = desk.whoami.session, desk.whoami.name
         desk.came = self._came
         desk.rights_changed = self._rights_changed
         desk.refused = lambda why: self.app.flash(why, "bad")
@@ -349,6 +352,9 @@ class QueueScreen(Finding):
         if self.desk.may_read(line.row):
             self._read(body=True)
         self._tell()
+
+    def do_mail_next(self) -> None:
+        self.work(self.together.next())
 
     def do_act_stop(self) -> None:
         assert self.acting is not None

@@ -150,12 +150,14 @@ class Look:
     session: str  #: the mark of my own session: a claim under it is mine
     now: datetime
     changed: bool = False  #: since this terminal last had it under the cursor
+    me: str = ""  #: my name: what was assigned to me waits under no session
+    looking: str = ""  #: colleagues whose cursor is on it
 
 
 def cells(line: Row, layout: Layout, look: Look) -> list[Piece]:
     """One row, in exactly the layout's width."""
     mail = line.row
-    mine = mail.claim is not None and mail.claim.session == look.session
+    mine = mail.claim is not None and mail.claim.of(look.me, look.session)
     base = "dim" if line.gone or (mail.claim is not None and not mine) else ""
     pieces = [((">" if look.cursor else " ") + _mark(mail, look), base)]
     *_, last = layout.widths
@@ -187,7 +189,8 @@ def _cell(column: str, mail: Mail, layout: Layout, look: Look, *, mine: bool) ->
         case "who":
             if mail.claim is not None:
                 some = mail.claim.mails < mail.matching
-                who = f"{mail.claim.who} {mail.claim.mails}/{mail.matching}" if some else mail.claim.who
+                who = f"from {mail.claim.by}" if mine and mail.claim.by else mail.claim.who
+                who = f"{who} {mail.claim.mails}/{mail.matching}" if some else who
                 return who, "mine" if mine else "dim"
             if mail.status != "ONHOLD":
                 return mail.status, "warn" if mail.status == "UNCERTAIN" else "dim"

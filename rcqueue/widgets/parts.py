@@ -218,12 +218,12 @@ def spaced(*parts: str) -> str:
 RECIPIENTS = ("TO", "STATUS", "EXP", "WHO", "REPLY")
 
 
-def recipients(envelope: Envelope, session: str, now: datetime) -> list[tuple[str, list[Piece]]]:
+def recipients(envelope: Envelope, me: str, session: str, now: datetime) -> list[tuple[str, list[Piece]]]:
     """A row a mail, with its id."""
     rows = []
     for mail in envelope.mails:
         held = mail.status == "ONHOLD"
-        mine = mail.claim is not None and mail.claim.session == session
+        mine = mail.claim is not None and mail.claim.of(me, session)
         style = "" if held and (mail.claim is None or mine) else "dim"
         left = (mail.expiry - now).total_seconds() if mail.expiry is not None and held else None
         cells: list[Piece] = [

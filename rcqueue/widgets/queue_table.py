@@ -68,6 +68,7 @@ class QueueTable(Styled, can_focus=True):
         self.clock = clock
         self.columns = columns
         self.session = ""  #: the mark of my own session
+        self.me = ""  #: my name
         self.empty: list[list[Piece]] = []  #: what to say when there is no row
         self.painted: Row | None = None  #: the row under the cursor, as it was last painted
         self._layout_now = Layout.at(80)
@@ -167,7 +168,7 @@ class QueueTable(Styled, can_focus=True):
             return known[1]
         marked = self.view.all_marked or row.id in self.view.marks
         changed = self.view.looked.changed(row.id, row.row.version)
-        look = Look(row.id == self.view.cursor, marked, self.session, self.clock(), changed)
+        look = Look(row.id == self.view.cursor, marked, self.session, self.clock(), changed, self.me)
         strip = self.strip(cells(row, self._layout_now, look), self._layout_now.width)
         if len(self._strips) > 400:
             self._strips.clear()

@@ -133,7 +133,9 @@ class Auditor:
             if account is not None and kind not in ("mail.takeover", "mail.note"):
                 self._not_anothers(kind, key, account)
             self.mails[key] = new
-            if kind in GRANTS:
+            if kind == "mail.assign":
+                self.claims[key] = (0, leaf["facts"]["person"], seq)
+            elif kind in GRANTS:
                 self.claims[key] = (session, account, seq)
             elif kind in ("mail.unclaim", "mail.lapse") or status != "ONHOLD":
                 self.claims.pop(key, None)
@@ -180,8 +182,11 @@ class Auditor:
         if key not in b.claims:
             raise AssertionError(f"claim: {kind} on a mail that another had just claimed")
         session, holder, _, until = b.claims[key]
-        _, _, lease, _, ended, ends = b.sessions[session]
-        live = ended is None and ends > self.at and (lease if until is None else until) > self.at
+        if session == 0:  # it was assigned
+            live = until > self.at
+        else:
+            _, _, lease, _, ended, ends = b.sessions[session]
+            live = ended is None and ends > self.at and (lease if until is None else until) > self.at
         assert not (live and b.accounts[holder][1]), f"claim: {kind} on a mail that {b.accounts[holder][0]} holds"
 
     def _same_as_replayed(self, state: State) -> None:

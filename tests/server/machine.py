@@ -50,6 +50,18 @@ class Machine(Workplace):
     def claims(self, person: int, mail: int, how: int) -> None:
         self.together(self.one_act("claim", person, mail, how))
 
+    @rule(people=st.lists(number, min_size=1, max_size=3), count=st.integers(1, 3))
+    def deals(self, people: list[int], count: int) -> None:
+        """The next mails, to one person or to several in the same moment."""
+        self.together(*[self.next(self.session(person), count) for person in people])
+
+    @rule(person=number, mail=number, how=number, then=st.sampled_from(("", "release", "claim", "unclaim", "assign")))
+    def hands_over(self, person: int, mail: int, how: int, then: str) -> None:
+        """And whom it was handed to, or another, goes on with it."""
+        self.together(self.one_act("assign", person, mail, how))
+        if then:
+            self.together(self.one_act(then, how, mail, how))
+
     @rule(verb=st.sampled_from(("takeover", "unclaim", "note")), person=number, mail=number, how=number)
     def about_a_claim(self, verb: str, person: int, mail: int, how: int) -> None:
         self.together(self.one_act(verb, person, mail, how))

@@ -9,7 +9,7 @@ from typing import Any
 from unittest import mock
 
 from rcqueue.model.act import Verb
-from rcqueue.server.marshal import acts, ends, outcomes, releasing, verbs
+from rcqueue.server.marshal import acts, claiming, dealing, ends, outcomes, releasing, verbs
 from rcqueue.server.marshal.mails import MessageChange
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.writer import Decision
@@ -139,6 +139,16 @@ MUTANTS = (
         "dot",
         "after a crash what had its dot is sent again",
         _recover_forgets_the_dot,
+    ),
+    Mutant(
+        "deals disjoint",
+        "what a colleague holds is dealt again",
+        lambda: [mock.patch.object(dealing.Deal, "_free", lambda *_: True)],
+    ),
+    Mutant(
+        "handed over for ever",
+        "what was assigned never goes back",
+        lambda: [mock.patch.object(claiming, "ASSIGNED", 1 << 50)],
     ),
     Mutant("request", "a mail that left the hold is still asked for", _requests_stay),
 )

@@ -10,9 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from rcqueue.model.ids import encode_message
+
 SECOND = 1_000_000
 MINUTE, DAY = 60 * SECOND, 86400 * SECOND
 LEASE, IDLE, API_CLAIM, CONFIRM = 120 * SECOND, 15 * MINUTE, 15 * MINUTE, 10 * MINUTE
+ASSIGNED = 480 * MINUTE
 EXPIRY, PURGE, RECALL = 14 * DAY, 7 * DAY, 10 * SECOND
 STEP = 3
 
@@ -31,6 +34,7 @@ VERBS: dict[str, tuple[str, frozenset[str]]] = {
     "claim": ("claim", HELD),
     "unclaim": ("claim", HELD),
     "takeover": ("takeover", HELD),
+    "assign": ("claim", HELD),
     "release": ("release", HELD),
     "recall": ("release", frozenset(("RELEASING",))),
     "delete": ("delete", HELD),
@@ -58,7 +62,7 @@ def covers(place: str, customer: str) -> bool:
 
 @dataclass
 class Claim:
-    session: int
+    session: int  # 0: none, it was assigned
     account: int
     who: str
     fence: int
@@ -138,6 +142,7 @@ class Body:
     expiry: int | None = None
     note: str = ""
     settle: str | None = None
+    person: str = ""
     to: tuple[str, ...] = ()
 
 
@@ -261,6 +266,9 @@ class World:
     # -- time
 
     def holds(self, claim: Claim) -> bool:
+        if claim.session == 0:
+            enabled = next(p.enabled for p in self.people.values() if p.id == claim.account)
+            return enabled and claim.until is not None and claim.until > self.now
         s = self.sessions[claim.session]
         end = s.lease if claim.until is None else claim.until
         return not s.ended and s.ends > self.now and s.person.enabled and end > self.now
@@ -307,6 +315,45 @@ class World:
         self.expire(self.messages)
         self.purge(self.messages)
         self.keys = {key: kept for key, kept in self.keys.items() if kept[2] >= self.now - DAY}
+
+    # -- what is next
+
+    def deal(self, session: int, count: int) -> tuple[int, list[str], int] | No:
+        """The next messages that nobody holds: (sequence, messages, mails claimed)."""
+        who = self.alive(session)
+        if who is None:
+            return No("unauthorized")
+
+        def free(message: Message, *, soon: bool) -> bool:
+            may = {"view", "claim"} <= who.rights(message.customer)
+            mails = (m for m in message.mails if m.status == "ONHOLD" and m.claim is None)
+            return may and any(not soon or m.expiry - self.now < DAY for m in mails)
+
+        def first(id: int) -> int:
+            return min(m.expiry for m in self.messages[id].mails if m.status == "ONHOLD")
+
+        soon = sorted((first(id), id) for id, message in self.messages.items() if free(message, soon=True))
+        order = [id for _, id in soon]
+        order += [id for id in sorted(self.messages) if id not in order and free(self.messages[id], soon=False)]
+        before = who.lease
+        if who.kind == "terminal":
+            who.lease = max(who.lease, self.now + LEASE)
+        messages, mails = [], 0
+        for id in order:
+            claims = [m.claim for m in self.messages[id].mails if m.claim]
+            if len(messages) == count or any(map(self.holds, claims)):
+                continue
+            held = [n for n, m in enumerate(self.messages[id].mails) if m.status == "ONHOLD"]
+            for n in held:
+                until = None if who.kind == "terminal" else self.now + API_CLAIM
+                self.messages[id].mails[n].claim = Claim(who.id, who.person.id, who.person.name, self.seq + 1, until)
+            self.write("mail.claim", who, id, held)
+            messages.append(encode_message(id))
+            mails += len(held)
+        if order and not messages:
+            who.lease = before
+            return No("changed")
+        return self.seq, messages, mails
 
     # -- mail comes in, mail goes out
 

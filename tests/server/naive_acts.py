@@ -9,6 +9,7 @@ from rcqueue.model.ids import encode_mail
 
 from .naive import (
     API_CLAIM,
+    ASSIGNED,
     CONFIRM,
     DAY,
     DECIDING,
@@ -93,6 +94,7 @@ class Naive(World):
             (verb == "settle" and body.settle is None)
             or (verb == "note" and not body.note.strip())
             or (verb == "takeover" and not body.reason.strip())
+            or (verb == "assign") != bool(body.person)
             or (verb != "release" and bool(body.to))
             or (body.expiry is not None and not self.now < body.expiry < self.now + 3660 * DAY)
         )
@@ -156,6 +158,11 @@ class Naive(World):
             return "status", ""  # it is being handed over
         if verb == "restore" and message.purged:
             return "status", ""
+        if verb == "assign":
+            given = self.people.get(body.person)
+            rights = given.rights(message.customer, frozenset()) if given and given.enabled else set()
+            if not {"view", "claim"} <= set(rights):
+                return "refused", ""
         if verb in ("claim", "takeover") and not self.holds(self.new_claim(who, body)):
             return "refused", ""  # by a session that has ended meanwhile (an act on many)
         return "done", ""
@@ -179,6 +186,9 @@ class Naive(World):
                     mail.claim.until = claim.until
                     return False
                 mail.claim = claim
+            case "assign":
+                until = self.now + (body.for_seconds * SECOND if body.for_seconds else ASSIGNED)
+                mail.claim = Claim(0, self.people[body.person].id, body.person, seq, until)
             case "unclaim":
                 had, mail.claim = mail.claim, None
                 return had is not None

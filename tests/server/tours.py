@@ -56,6 +56,7 @@ TERMS = {
 }
 BODIES: dict[Verb, dict[str, Any]] = {
     Verb.TAKEOVER: {"reason": "because"},
+    Verb.ASSIGN: {"person": "ben", "note": "yours"},
     Verb.NOTE: {"note": "looked at"},
     Verb.SETTLE: {"settle": "hold"},
 }
@@ -183,6 +184,7 @@ class Guest:
     async def _acts(self) -> None:
         for id in self.ids[:2]:
             await self._ask("POST /mails/{id}/{verb}", id, Verb.RELEASE, of=Verb.RELEASE, json=_WAY)
+        await self._ask("POST /mails/next", json={"count": 1, "query": f"id:{self.ids[3]}"})
         for verb in Verb:  # in an order in which each can be done
             for more in ({}, {"query": "status:any"}):
                 body = BODIES.get(verb, {}) | more
@@ -303,6 +305,7 @@ class Guest:
             **{f"mail.{verb}": {"id": one, **_as_keys(BODIES.get(verb, {}))} for verb in Verb},
             **{f"people.{what}": {"name": self.name, **more} for what, more in _PEOPLE.items()},
             "people.create": {"name": "eve", "password": PASSWORD, "role": "operator", "customer": "all"},
+            "mail.next": {"count": 1, "filter": f"id:{two}"},
             **{f"act.{verb}": {"id": "none"} for verb in ("show", "stop", "undo")},
             **{
                 f"outgoing.{verb}": {"id": "localhost:25", "reason": "because"} for verb in ("pause", "resume", "limit")
@@ -439,6 +442,7 @@ def _commands(ids: Sequence[str], folder: Path) -> list[tuple[str, ...]]:
     found += [("wall", "--once"), ("wall", "--once", "--json"), ("outgoing",), ("outgoing", "--json")]
     found += [("outgoing", "localhost:25", what, "--reason", "because") for what in ("--pause", "--no-limit")]
     found += [("history",), ("history", "--json", "--verb", "release"), ("history", "--of", "anna")]
+    found += [("next", "1", f"id:{five}"), ("next", "1", f"id:{four}", "--json")]
     found += [("list", "status:any"), ("list", "--mails", "--json"), ("import", str(folder / "in.eml"))]
     found += [("list", "--json", "--sort", sort) for sort in SORTS]
     found += [("list", "--", term) for term in terms(four)]
@@ -462,6 +466,7 @@ def _commands(ids: Sequence[str], folder: Path) -> list[tuple[str, ...]]:
     found.append(("show", four, "--part", "text", "--output", str(folder / "text.out")))
     more = {
         "takeover": ("--reason", "because"),
+        "assign": ("--to", "ben", "--note", "yours"),
         "extend": ("--until", "7d"),
         "note": ("--text", "looked at"),
         "settle": ("--as", "hold"),

@@ -17,7 +17,7 @@ from unittest import mock
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from rcqueue.model.access import Access, Grant
-from rcqueue.model.act import Verb
+from rcqueue.model.act import NextBody, Verb
 from rcqueue.model.ids import encode_mail, encode_message
 from rcqueue.model.mail import Receipt, VerdictKind
 from rcqueue.server.marshal import Idempotency, ends, outcomes, people
@@ -211,6 +211,7 @@ class Workplace(RuleBasedStateMachine):
             for_seconds=(None, None, 30, 2000)[how // 16 % 4],
             expiry=self.world.now + 3600 * SECOND if how // 64 == 2 else None,
             note="" if how % 32 == 31 else "seen",
+            person=PEOPLE[how // 2 % 6][0] if verb == "assign" and how % 32 != 31 else "",
             to=self.others(mails, how) if verb == "release" or how == 255 else (),
             settle=("arrived", "again", "hold", None)[how // 4 % 4] if how % 32 != 31 else None,
         )
@@ -234,6 +235,15 @@ class Workplace(RuleBasedStateMachine):
                 else self.world.act(who.id, verb, targets, body)
             ),
         )
+
+    def next(self, who: Session, count: int) -> Call:
+        access = self.access(who)
+
+        async def dealt() -> Any:
+            said = await self.queue.marshal.next(access, NextBody(count=count))
+            return said.seq, said.messages, said.mails
+
+        return dealt, lambda: self.world.deal(who.id, count)
 
     def arrive(self, recipients: int, customer: str, raw: int) -> None:
         verdict = (VerdictKind.SPAM, VerdictKind.VIRUS)[raw]

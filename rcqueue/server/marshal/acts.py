@@ -107,6 +107,7 @@ class StoreAct:
             "id": self.id,
             "account": who.account,
             "session": self.session,
+            "person": self.request.person or None,
             "request": self.request.model_copy(update={"ids": None}).model_dump_json(exclude_none=True),
             "as_of": min(seen, self.selection.as_of),
             "count": count,

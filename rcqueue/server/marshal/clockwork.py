@@ -32,7 +32,7 @@ def lapsed(connection: Connection, now: int) -> list[int]:
         session.ends <= now,
         account.enabled.is_(False),
     )
-    query = select(t.claim.c.message).distinct().join(t.session, session.id == t.claim.c.session)
+    query = select(t.claim.c.message).distinct().outerjoin(t.session, session.id == t.claim.c.session)
     query = query.join(t.account, account.id == t.claim.c.account).where(ended)
     return list(connection.execute(query.limit(CHUNK)).scalars())
 

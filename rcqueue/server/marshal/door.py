@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import secrets
+import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from rcqueue.model.access import Access
-from rcqueue.model.act import ActAnswer, ActBody, ActRequest, Verb
+from rcqueue.model.act import ActAnswer, ActBody, ActRequest, Dealt, NextBody, Verb
 from rcqueue.model.ids import parse_id
 from rcqueue.model.query import Query, parse
 from rcqueue.server.scan.judge import Judge
@@ -25,6 +26,7 @@ from rcqueue.server.store.writer import Operation, Stopped, Writer
 
 from . import acts, outcomes, people
 from .caps import cap_of
+from .dealing import LOOK, SPARE, Deal, candidates
 from .doing import Terms
 from .hold import Arrival, Hold
 from .once import Idempotency, Once, answered
@@ -112,6 +114,25 @@ class Marshal:
             who, once, act, lambda a: str(a.model_dump_json()), ActAnswer.model_validate_json
         )
         return answer
+
+    async def next(self, who: Access, body: NextBody, *, once: Idempotency | None = None) -> Dealt:
+        """Deals this person the next messages of a filter that nobody holds."""
+        query = self.query(who, body.query)
+        want, deadline = body.count + SPARE, time.perf_counter() + LOOK
+        for again in (True, True, False):
+            found = await self.database.read(candidates, who, query, want, self.clock.now(), deadline)
+            plain = query.without("seen")  # by now they may have been looked at
+            deal = Deal(who.session, plain, body.count, tuple(found), self.terms, body.for_seconds)
+            try:
+                dealt: Dealt = await self.do_once(
+                    who, once, deal, lambda d: str(d.model_dump_json()), Dealt.model_validate_json
+                )
+            except Refusal as refusal:
+                if refusal.kind != "changed" or not again:
+                    raise
+            else:
+                break
+        return dealt
 
     async def open_body(self, who: Access, message: int, part: str, *, goes_on: bool = False) -> None:
         """Asks to read a body: raises `Refusal`, or puts the read on record; only then may the body leave. `goes_on`:

@@ -22,7 +22,7 @@ Json = dict[str, Any]
 #: Facts of a mail's entry that are told to whoever sees it: the way out, what became of an attempt, or of learning.
 _TOLD = ("form", "to", "learn", "release", "attempt", "code", "queue_id", "tls", "dsn", "normalised", "ours_removed")
 _OF_LEARNING = ("as", "results", "trouble")
-_GRANTS = frozenset({"mail.claim", "mail.takeover"})
+_GRANTS = frozenset({"mail.claim", "mail.takeover", "mail.assign"})
 
 
 class Entries:
@@ -31,6 +31,7 @@ class Entries:
     def __init__(self, connection: Connection, found: Sequence[Any], *, with_rows: bool = True) -> None:
         self.found = [(row, json.loads(row.leaf)) for row in found]
         accounts = {row.account for row in found if row.account is not None}
+        accounts |= {leaf["facts"]["person"] for row, leaf in self.found if row.kind == "mail.assign"}
         named = select(t.account.c.id, t.account.c.name)
         names = connection.execute(named.where(t.account.c.id.in_(accounts)) if len(accounts) < 500 else named)
         self.names: dict[int, str] = {row.id: row.name for row in names}
@@ -79,7 +80,9 @@ class Entries:
         change: Json = {"id": encode_mail(row.message, n), "status": status, "version": version}
         change["expiry"] = rfc3339(from_us(int(expiry)))
         if row.kind in _GRANTS:
-            who, session = self.names.get(row.account, ""), session_mark(leaf.get("session") or 0)
+            given = row.kind == "mail.assign"
+            who = self.names.get(leaf["facts"]["person"] if given else row.account, "")
+            session = session_mark(0 if given else leaf.get("session") or 0)
             change["claim"] = {"who": who, "mails": 1, "session": session, "fence": row.seq}
         return change
 

@@ -13,6 +13,7 @@ from rcqueue.server.store.journal import Draft
 from rcqueue.server.store.query_sql import terms_of, words_of
 from rcqueue.server.store.rows import RowDict, Rows
 
+WAITS = 0  #: in the place of a claim's session: it was assigned, and waits for the person whatever sessions they have
 ENDED = frozenset({"RELEASED", "DELETED", "EXPIRED"})
 
 
@@ -75,7 +76,9 @@ class MessageChange:
         self.changed.append(n)
         return n
 
-    def grant(self, n: int, session: int, account: int, until: int | None) -> None:
+    def grant(
+        self, n: int, session: int, account: int, until: int | None, given_by: int | None = None, note: str = ""
+    ) -> None:
         """Claims a mail: the fence is this entry's number."""
         self.rows.put(
             t.claim,
@@ -88,6 +91,8 @@ class MessageChange:
                 "fence": self.seq,
                 "at": self.now,
                 "until": until,
+                "given_by": given_by,
+                "note": note or None,
             },
         )
         self.changed.append(n)
@@ -135,8 +140,10 @@ def claim_ended(rows: Rows, claim: RowDict, now: int) -> bool:
     """Whether a claim's own end (or the lease of its session, if it has none) has passed, or its session has ended,
     or its account is disabled. (clockwork.lapsed asks the same of the database.)"""
     session, account = rows.get(t.session, claim["session"]), rows.get(t.account, claim["account"])
-    if session is None or session["ended"] is not None or session["ends"] <= now:
-        return True
     if account is None or not account["enabled"]:
+        return True
+    if claim["session"] == WAITS:
+        return bool(claim["until"] <= now)
+    if session is None or session["ended"] is not None or session["ends"] <= now:
         return True
     return bool((session["lease"] if claim["until"] is None else claim["until"]) <= now)

@@ -93,10 +93,19 @@ def reply_for(who: Access, customer: str, reply: str) -> str:
 def envelope(connection: Connection, who: Access, message: int) -> Envelope:
     row = message_row(connection, who, message)
     require(who, row.customer, DataClass.ENVELOPE)
+    giver = t.account.alias("giver")
     held = {
-        claim.n: RowClaim(who=claim.name, mails=1, session=session_mark(claim.session), fence=claim.fence)
+        claim.n: RowClaim(
+            who=claim.name,
+            mails=1,
+            session=session_mark(claim.session),
+            fence=claim.fence,
+            by=claim.giver or "",
+            note=claim.note or "",
+        )
         for claim in connection.execute(
-            select(t.claim.c.n, t.claim.c.fence, t.claim.c.session, t.account.c.name)
+            select(t.claim, t.account.c.name, giver.c.name.label("giver"))
+            .outerjoin(giver, giver.c.id == t.claim.c.given_by)
             .join(t.account, t.account.c.id == t.claim.c.account)
             .where(t.claim.c.message == message)
         )

@@ -48,6 +48,7 @@ RULES: dict[Verb, _Rule] = {
     Verb.CLAIM: _Rule(Right.CLAIM, _HELD, claiming.claim, checks_version=False),
     Verb.UNCLAIM: _Rule(Right.CLAIM, _HELD, claiming.unclaim, checks_version=False),
     Verb.TAKEOVER: _Rule(Right.TAKEOVER, _HELD, claiming.takeover, checks_version=False, checks_claim=False),
+    Verb.ASSIGN: _Rule(Right.CLAIM, _HELD, claiming.assign, checks_version=False),
     Verb.RELEASE: _Rule(Right.RELEASE, _HELD, releasing.release),
     Verb.RECALL: _Rule(Right.RELEASE, frozenset({"RELEASING"}), releasing.recall, checks_version=False),
     Verb.DELETE: _Rule(Right.DELETE, _HELD, keeping.delete),
@@ -73,6 +74,10 @@ def check_body(verb: Verb, body: ActBody, now: int) -> None:
         raise Refusal("bad-request", "note: the note is empty")
     if verb is Verb.TAKEOVER and not body.reason.strip():
         raise Refusal("bad-request", "takeover: give a reason; the holder is told it")
+    if (verb is Verb.ASSIGN) != bool(body.person):
+        raise Refusal(
+            "bad-request", f"person: {'say who gets it' if verb is Verb.ASSIGN else 'it goes with assign alone'}"
+        )
     if body.sender is not None and verb not in senders.KINDS:
         raise Refusal("bad-request", f"sender: it goes with release (allow it) or delete (block it), not with {verb}")
     if body.expiry is not None and not now < to_us(body.expiry) < now + 3660 * 86400 * SECOND:
@@ -161,6 +166,7 @@ class Act:
         return Needs(
             messages=frozenset(m for m, _ in self.targets),
             sessions=frozenset({self.session}),
+            accounts=frozenset({self.body.person} if self.body.person else ()),
             senders=self.body.sender is not None,
             customers=bool(self.body.to),
         )
@@ -178,7 +184,7 @@ class Act:
         decision = Decision()
         lack: Right | DataClass | None = None
         if self.verb in _GRANTS:
-            _renew(rows, self.session, now)
+            renew(rows, self.session, now)
         if (cap := cap_of(who, self.verb, self.terms.caps)) is not None:
             there = [(m, n) for m, n in self.targets if rows.message(m) is not None]
             count = sum(len(_numbers(rows, self, m, n, who, now)) for m, n in there)
@@ -235,10 +241,10 @@ def _numbers(rows: Rows, act: Act, message: int, n: int | None, who: Access, now
 
 _GRANTS = frozenset({Verb.CLAIM, Verb.TAKEOVER})
 #: Verbs that tell that the person saw the mail, when they name it. (A filter tells nothing of the kind.)
-_LOOKED_AT = frozenset(Verb) - _GRANTS - {Verb.UNCLAIM}
+_LOOKED_AT = frozenset(Verb) - _GRANTS - {Verb.UNCLAIM, Verb.ASSIGN}
 
 
-def _renew(rows: Rows, session: int, now: int) -> None:
+def renew(rows: Rows, session: int, now: int) -> None:
     """Whoever claims in a terminal is there: its lease runs on."""
     row = rows.get(t.session, session)
     if row is not None and row["kind"] == "terminal":

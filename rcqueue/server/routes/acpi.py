@@ -16,7 +16,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rcqueue.model.access import Grant
-from rcqueue.model.act import ActBody, ActRequest, ActState, ReleaseAs, Verb
+from rcqueue.model.act import ActBody, ActRequest, ActState, NextBody, ReleaseAs, Verb
 from rcqueue.model.facet import MAX_VALUES
 from rcqueue.model.ids import encode_message
 from rcqueue.model.mail import Part
@@ -25,7 +25,7 @@ from rcqueue.server.identity.sessions import check_name
 from rcqueue.server.marshal import Refusal
 
 from . import acpi_notices, acpi_rules, acpi_saved, acpi_server, acts, people, scans
-from .acpi_arguments import Command, nothing_else, take
+from .acpi_arguments import Command, body, nothing_else, take
 from .acpi_arguments import said as _said
 from .acpi_arguments import time as _time
 from .acpi_mails import FIELDS, Selection, select_mails, show_mails
@@ -251,6 +251,7 @@ def _act(verb: Verb) -> Command:
             ("fence", "fence", int),
             ("reason", "reason", str),
             ("note", "note", str),
+            ("person", "person", str),
             ("for", "for_seconds", int),
             ("as", "settle", str),
             ("filter", "query", str),
@@ -309,6 +310,18 @@ async def _body(asker: Viewer, arguments: dict[str, Any]) -> Any:
     nothing_else(arguments, "mail.body")
     text = await part_of(asker, id, Part.TEXT)
     return text.model_dump(mode="json", exclude_none=True)
+
+
+async def _next(asker: Viewer, arguments: dict[str, Any]) -> Any:
+    fields = {
+        "count": take(arguments, "count", int, 20),
+        "query": take(arguments, "filter", str, ""),
+        "for_seconds": take(arguments, "for", int, None),
+    }
+    asked = body(NextBody, fields, arguments, "mail.next")
+    who = await asker.who()
+    dealt = await asker.parts.marshal.next(who, asked, once=asker.once(who, required=False))
+    return dealt.model_dump(mode="json")
 
 
 async def _acts(asker: Viewer, arguments: dict[str, Any]) -> Any:
@@ -410,6 +423,7 @@ COMMANDS: dict[str, Command] = {
     "mail.list": _list,
     "mail.facets": _facets,
     "mail.show": _show,
+    "mail.next": _next,
     "mail.body": _body,
     "act.list": _acts,
     "act.show": _show_act,

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from rcqueue.model.access import Access, DataClass
-from rcqueue.model.act import ActBody, Verb
+from rcqueue.model.act import ActBody, NextBody, Verb
 from rcqueue.model.facet import MAX_VALUES, Facets, chosen
 from rcqueue.model.ids import encode_message, parse_id
 from rcqueue.model.mail import Attachments, Hex, Part, to_us
@@ -102,6 +102,13 @@ async def mails(
         }
 
     return json_answer(await asker.read(read))
+
+
+@router.post("/mails/next")
+async def next_mails(asker: Asker, body: NextBody) -> Response:
+    """Deals the next messages of a filter that nobody holds: claims them, for nobody else."""
+    who = await asker.who()
+    return _model(await asker.parts.marshal.next(who, body, once=asker.once(who)))
 
 
 @router.get("/mails/rows")

@@ -37,6 +37,8 @@ class Held(NamedTuple):
     mails: int
     session: int
     fence: int
+    by: str | None = None
+    note: str | None = None
 
 
 @dataclass(slots=True)
@@ -137,6 +139,7 @@ def _over_mails(connection: Connection, f: Filter, ids: Sequence[int]) -> dict[i
 
 
 def _claims(connection: Connection, f: Filter, ids: Sequence[int]) -> dict[int, Held]:
+    giver = t.account.alias("giver")
     held = (
         select(
             t.claim.c.message,
@@ -144,7 +147,10 @@ def _claims(connection: Connection, f: Filter, ids: Sequence[int]) -> dict[int, 
             func.count().label("mails"),
             func.max(t.claim.c.session),
             func.max(t.claim.c.fence),
+            func.max(giver.c.name),
+            func.max(t.claim.c.note),
         )
+        .outerjoin(giver, giver.c.id == t.claim.c.given_by)
         .join(t.account, t.account.c.id == t.claim.c.account)
         .where(t.claim.c.message.in_(SOME))
         .group_by(t.claim.c.message, t.account.c.name)
@@ -162,7 +168,7 @@ def _claims(connection: Connection, f: Filter, ids: Sequence[int]) -> dict[int, 
 
 def session_mark(session: int) -> str:
     """The short public mark of a session: it tells two sessions of one person apart, and signs nobody in."""
-    return f"s{session}"
+    return f"s{session}" if session else ""  # what was assigned waits under none
 
 
 def time_text(us: int) -> str:
@@ -197,8 +203,9 @@ def build_row(data: RowData, classes: Iterable[DataClass]) -> dict[str, Any]:
         "degraded": m.degraded,
     }
     if data.claim is not None:
-        who, mails, session, fence = data.claim
+        who, mails, session, fence, by, note = data.claim
         row["claim"] = {"who": who, "mails": mails, "session": session_mark(session), "fence": fence}
+        row["claim"] |= {name: said for name, said in (("by", by), ("note", note)) if said}
     if DataClass.ENVELOPE in classes:
         row["fromDomain"], row["fromEmail"] = m.from_domain, m.from_email
         row["sender"], row["toEmail"] = m.sender, data.to_email

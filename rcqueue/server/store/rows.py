@@ -257,9 +257,13 @@ class Rows:
         held = {row["session"] for name in ("claim", "act") for row in self.tables[name].values()}
         sessions = held.union(*(n.sessions for n in needs))
         self._read(connection, t.session.c.id, sessions)
-        self._read(connection, t.account.c.name, set().union(*(n.accounts for n in needs)))
+        named = {row["person"] for row in self.tables["act"].values() if row["person"] is not None}
+        self._read(connection, t.account.c.name, named.union(*(n.accounts for n in needs)))
         ids = {row["account"] for row in self.tables["session"].values()} | {a for (a,) in self.tables["account"]}
-        ids = ids.union(*(n.account_ids for n in needs), {row["account"] for row in self.tables["act"].values()})
+        ids = ids.union(
+            *(n.account_ids for n in needs),
+            *({row["account"] for row in self.tables[name].values()} for name in ("act", "claim")),
+        )
         for column in (t.account.c.id, t.role_grant.c.account, t.person_lock.c.account):
             self._read(connection, column, ids)
         for name, key in set().union(*(n.rows for n in needs)):

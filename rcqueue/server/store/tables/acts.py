@@ -25,6 +25,7 @@ act = Table(
     Column("results", Text, nullable=False, default="{}"),  # how many mails by result: JSON
     Column("reached", Big, nullable=False, default=0),  # the last mail that was tried, in the order of act_mail
     Column("reached_n", Integer, nullable=False, default=-1),
+    Column("person", Text),  # assign: the name of whom it is for
     Column("undoes", Text),  # the act that this one takes back
     Index("act_state", "state"),
 )

@@ -143,11 +143,13 @@ claim = Table(
     metadata,
     Column("message", Big, nullable=False),
     Column("n", Integer, nullable=False),
-    Column("session", Big, nullable=False),
+    Column("session", Big, nullable=False),  # 0: none, it was assigned and waits for the person
     Column("account", Big, nullable=False),
     Column("fence", Big, nullable=False),  # the sequence of its grant
     Column("at", Big, nullable=False),
     Column("until", Big),  # an end of its own (CLI and API); None: the session's lease
+    Column("given_by", Big),  # the account that assigned it
+    Column("note", Text),  # the beginning of what was said with that
     PrimaryKeyConstraint("message", "n"),
     Index("claim_session", "session"),
     Index("claim_account", "account", "message"),
