@@ -324,6 +324,10 @@ class World:
         if who is None:
             return No("unauthorized")
 
+        if not any("claim" in who.rights(place) for _, place in who.person.roles):
+            self.write("denied", who)
+            return No("forbidden")
+
         def free(message: Message, *, soon: bool) -> bool:
             may = {"view", "claim"} <= who.rights(message.customer)
             mails = (m for m in message.mails if m.status == "ONHOLD" and m.claim is None)

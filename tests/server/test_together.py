@@ -104,7 +104,9 @@ async def test_only_where_one_may_claim_and_once_under_a_key(queue: Queue):
     first = await queue.marshal.next(who, NextBody(count=1), once=once)
     assert await queue.marshal.next(who, NextBody(count=1), once=once) == first
     assert [*first.messages, *await deal(queue, "operator", 9)] == ours
-    assert await deal(queue, "auditor", 9) == []  # who may see all and claim nothing
+    with pytest.raises(Refusal, match="no right to claim"):
+        await deal(queue, "auditor", 9)
+    assert [e["facts"]["verb"] for e in await queue.entries("denied")] == ["next"]
 
 
 async def test_what_colleagues_took_meanwhile_is_made_up_for(queue: Queue, monkeypatch: pytest.MonkeyPatch):

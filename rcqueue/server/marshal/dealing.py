@@ -23,7 +23,7 @@ from rcqueue.server.store.walk import find
 from rcqueue.server.store.writer import Decision
 
 from . import claiming
-from .asking import who_asks
+from .asking import who_asks, without
 from .doing import SECOND, Doing, Terms
 from .mails import MessageChange, claim_ended
 from .refusal import Refusal
@@ -80,6 +80,8 @@ class Deal:
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
         who = who_asks(rows, self.session, now)
+        if not who.anywhere(Right.CLAIM):
+            return without(Right.CLAIM, who, "any customer", "next", None)
         renew(rows, self.session, now)
         decision, dealt = Decision(), Dealt(seq=seq - 1)
         for message in self.messages:
