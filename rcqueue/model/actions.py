@@ -176,7 +176,6 @@ ACTIONS: tuple[Action, ...] = (
     Action("filter.delete", "delete a saved filter", contexts=(), right=Right.VIEW, cli="filters delete"),
     Action("mail.show", "open the mail", "enter", ("queue", "history"), Right.VIEW, footer="open", cli="show"),
     Action("mail.next", "claim the next mails that nobody holds", "w", ("queue",), Right.CLAIM, cli="next"),
-    Action("mail.show", "open the mail", "enter", ("queue",), Right.VIEW, footer="open", cli="show"),
     Action("mail.body", "read the body (goes on record)", "b", _Q, Right.VIEW, footer="body", cli="show"),
     Action("act.list", "acts on many: progress", "A", ("queue",), Right.VIEW, cli="acts"),
     Action("act.show", "open the act: what it was not done to, and why", "enter", ("acts",), Right.VIEW, cli="acts"),
