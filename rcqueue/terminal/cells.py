@@ -7,7 +7,9 @@ from functools import lru_cache
 from textual._cells import cell_len
 
 from rcqueue.safe_text import MARKS_A_CELL, combining, forbidden
+from rcqueue.terminal import widths
 
+widths.install()
 _ZWJ = "\u200d"
 
 
@@ -36,6 +38,12 @@ def split_cells(text: str) -> list[str]:
         elif forbidden(char):
             cells += "?" * cell_len(char)
             glyph = -1
+        elif combining(char) and cell_len(char):  # a vowel sign with a column of its own: one glyph, two cells wide
+            beside = glyph >= 0 and glyph == len(cells) - 1 and marks < MARKS_A_CELL
+            if beside:
+                cells[glyph] += char
+            marks += 1
+            cells.append("" if beside else " ")
         elif combining(char):
             if glyph >= 0 and marks < MARKS_A_CELL:
                 cells[glyph] += char

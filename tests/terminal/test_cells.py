@@ -34,7 +34,7 @@ def test_only_glyphs_get_through_and_each_stays_in_its_column(text: str) -> None
             assert unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Me")
         assert len(cell) <= 1 + 4
         if not cell:
-            assert cell_len(cells[at - 1][0]) == 2
+            assert cell_len(cells[at - 1]) == 2
         elif cell_len(cell[0]) == 2:
             assert cells[at + 1 : at + 2] == [""]
 
