@@ -37,6 +37,7 @@ RATIO_GOAL, TIME_GOAL = 1.5, 50.0
 ROUNDS = 15
 #: Shares of the messages. (A hundredth and a bit: the smaller store has a full page of it on hold, too.)
 DENSITIES = {"half": 1 / 2, "cent": 0.0125, "myriad": 1 / 10_000}
+CAMPAIGNS = {"half": "CHHHHHHHHHH", "cent": "CCCCCCCCCCC", "myriad": "CMMMMMMMMMM", "other": ""}
 PEOPLE = {"half": 1, "cent": 2, "myriad": 3, "nobody": 4}
 EVERYWHERE = Access(1, "half", 1, (Grant("admin", "all"),))
 AT_CUSTOMER = Access(2, "cent", 2, (Grant("operator", "cent"),))
@@ -46,12 +47,14 @@ CLASSES = frozenset(DataClass)
 # -- the stores -----------------------------------------------------------------------------------------------------
 
 
-def messages(held: int) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]]:
+def messages(
+    held: int, now: int = NOW, keep: int = 0
+) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]]:
     """Rows of `message`, `mail` and `claim`: so many on hold, a quarter more off hold. Each property on its own falls
-    on a half, a hundredth or a ten-thousandth of them."""
+    on a half, a hundredth or a ten-thousandth of them. They came until `now`; none expires before `now + keep`."""
     rnd = random.Random(held)
     total = held + held // 4
-    names = ("from", "to", "customer", "verdict", "score", "size", "expires", "claim", "rule", "word")
+    names = ("from", "to", "customer", "verdict", "score", "size", "expires", "claim", "rule", "word", "campaign")
     rank = {name: rnd.sample(range(total), total) for name in names}
     off = set(rnd.sample(range(total), total - held))
 
@@ -64,11 +67,11 @@ def messages(held: int) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]], 
         return "other"
 
     for i in range(total):
-        at = NOW - SPAN + SPAN * i // total
+        at = now - SPAN + SPAN * i // total
         status = rnd.choice(STATUSES[1:]) if i in off else "ONHOLD"
         number = new_message_id(at, i + 1)
         rcpts = [f"user{i % 977}@{kind('to', i)}.example"] + [f"cc{k}@cc.example" for k in range(2 * (i % 20 == 0))]
-        expiry = NOW + SPAN * rank["expires"][i] // total
+        expiry = now + keep + SPAN * rank["expires"][i] // total
         sender = f"news{i % 1009}@mail.{kind('from', i)}.example"
         row = {
             "id": number,
@@ -83,6 +86,8 @@ def messages(held: int) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]], 
             "subject": f"Message {i:07} about the {kind('word', i)} thing that you asked for, please read",
             "first_rcpt": rcpts[0],
             "score": 10 * rank["score"][i] / total,
+            "campaign": CAMPAIGNS[kind("campaign", i)],
+            "campaign_open": CAMPAIGNS[kind("campaign", i)].replace("C", "E", 1),
             "verdict": {"half": "SPAM", "cent": "VIRUS", "myriad": "PHISH", "other": "POLICY"}[kind("verdict", i)],
             "rules": f'["BAYES_99", "HTML_MESSAGE", "RULE_{kind("rule", i).upper()}", "URIBL_BLACK"]',
             "degraded": "a part without an end" if i % 100 == 0 else None,
@@ -99,7 +104,7 @@ def messages(held: int) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]], 
             for n, rcpt in enumerate(rcpts)
         ]
         holder = PEOPLE.get(kind("claim", i)) if status == "ONHOLD" else None
-        claims = [{"message": number, "n": 0, "session": 9, "account": holder, "fence": i, "at": NOW}] if holder else []
+        claims = [{"message": number, "n": 0, "session": 9, "account": holder, "fence": i, "at": now}] if holder else []
         yield row, mails, claims
 
 

@@ -1,4 +1,4 @@
-"""A TCP relay that keeps when the answer to a sign-in passed it."""
+"""A TCP relay that keeps when the answer to a sign-in passed it, and how many bytes did."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rcqueue.demo.ports import bind
 
 class Relay:
     """`with Relay(url) as relay`: `relay.url` is the same server; `relay.signed_in` is when it answered the last login
-    (`time.monotonic`)."""
+    (`time.monotonic`), `relay.passed` the bytes of both directions."""
 
     def __init__(self, url: str) -> None:
         to = urlsplit(url)
@@ -25,6 +25,7 @@ class Relay:
         self._listener.listen()
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.signed_in = 0.0
+        self.passed = 0
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -53,6 +54,7 @@ class _Pair:
     def _pass(self, source: socket.socket, sink: socket.socket, seen: Callable[[bytes], None]) -> None:
         with suppress(OSError), source, sink:
             while data := source.recv(65536):
+                self._relay.passed += len(data)
                 seen(data)
                 sink.sendall(data)
 

@@ -27,7 +27,7 @@ _PAGE = 500
 _PARTS = ("summary", "envelope", "headers", "verdict", "receipt", "history", "timeline", "attachments", "text")
 _BODY_PARTS = ("html", "hex", "raw")
 
-_BY = "sender domain recipient rule verdict customer, some with commas; else all that you may see"
+_BY = "sender domain recipient rule verdict campaign customer, some with commas; else all that you may see"
 _SHOW_MORE = """
 ID is a message's or a mail's. The body (text, html, hex, raw) needs the class body; reading it goes
 on record. text has links that open nowhere, and says what it does not show; html is the source of its HTML.
@@ -40,7 +40,7 @@ def add(commands: Commands) -> None:
     _filter(listing)
     listing.add_argument("--limit", metavar="N", type=number(1), help="at most so many rows; else all")
     listing.add_argument(
-        "--sort", default="-time", metavar="KEY", help="time score size expiry from subject verdict; -KEY"
+        "--sort", default="-time", metavar="KEY", help="time score size expiry from to subject verdict customer; -KEY"
     )
     listing.add_argument("--mails", action="store_true", help="one line a mail (a recipient), not a message")
     json_option(listing)

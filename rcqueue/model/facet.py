@@ -32,6 +32,7 @@ FACETS: dict[str, Kind] = {
     "recipient": Kind("to"),
     "rule": Kind("rule"),
     "verdict": Kind("verdict"),
+    "campaign": Kind("campaign"),
     "customer": Kind("customer"),
 }
 
@@ -77,5 +78,5 @@ def term_of(field: str, value: str) -> str | None:
         (term,) = parse(text).given
     except (QueryError, ValueError):
         return None
-    said = {"rule": value, "verdict": frozenset({value}), "customer": (value,)}.get(field, value)
+    said = {"rule": value, "verdict": frozenset({value}), "customer": (value,), "campaign": (value,)}.get(field, value)
     return term.text if term.value == said else None

@@ -31,8 +31,10 @@ SORTS: dict[str, DataClass | None] = {
     "size": None,
     "expiry": None,
     "from": DataClass.ENVELOPE,
+    "to": DataClass.ENVELOPE,
     "subject": DataClass.SUBJECT,
     "verdict": None,
+    "customer": None,
 }
 
 

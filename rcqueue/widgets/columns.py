@@ -46,9 +46,11 @@ SORTS = {
     "score": "-score",
     "kind": "verdict",
     "from": "from",
+    "to": "to",
     "subject": "subject",
     "expiry": "expiry",
     "size": "-size",
+    "customer": "customer",
 }
 
 

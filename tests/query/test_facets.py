@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rcqueue.model.access import Access, DataClass, Grant, covers
+from rcqueue.model.access import ROLES, Access, DataClass, Grant, covers
 from rcqueue.model.facet import FACETS, chosen, term_of
 from rcqueue.model.fields import Facts, domain_of, fold_ascii
 from rcqueue.model.query import QueryForbidden, matching, parse
@@ -19,9 +19,10 @@ from rcqueue.server.store.facets import facets
 from .stores import EVERYWHERE, NOW, messages, query_text, store
 
 SCOPED = Access(2, "bert", 2, (Grant("operator", "acme"), Grant("operator", "zeta")))
+BLIND = Access(3, "cora", 3, (Grant("blind", "all"),))
 
 
-def values_of(name: str, facts: Facts, rcpts: Iterable[str]) -> set[str]:
+def values_of(name: str, access: Access, facts: Facts, rcpts: Iterable[str]) -> set[str]:
     """Of a message that matches by its mails to `rcpts`: the values that a facet has to list."""
     match name:
         case "sender":
@@ -36,6 +37,8 @@ def values_of(name: str, facts: Facts, rcpts: Iterable[str]) -> set[str]:
             return {fold_ascii(rule) for rule in facts.rules}
         case "verdict":
             return {facts.verdict}
+        case "campaign":
+            return {facts.campaigns[access is BLIND]} - {""}
     return {facts.customer}
 
 
@@ -44,7 +47,7 @@ def values_of(name: str, facts: Facts, rcpts: Iterable[str]) -> set[str]:
 def test_a_value_has_the_mails_that_its_term_narrows_to(seed: int):
     rnd = random.Random(seed)
     held = messages(rnd, 25)
-    access = rnd.choice((EVERYWHERE, SCOPED))
+    access = rnd.choice((EVERYWHERE, SCOPED, BLIND))
     seen = [f for f in held if any(covers(grant.customer, f.customer) for grant in access.grants)]
     with store(held) as connection:
         for _ in range(6):
@@ -57,7 +60,7 @@ def test_a_value_has_the_mails_that_its_term_narrows_to(seed: int):
                 expected = {}
                 for one in seen:
                     rcpts = [mail.rcpt for mail in matching(query, one, NOW)]
-                    for value in values_of(facet.by, one, rcpts) if rcpts else ():
+                    for value in values_of(facet.by, access, one, rcpts) if rcpts else ():
                         if (term := term_of(FACETS[facet.by].field, value)) is not None:
                             narrowed = parse(f"{text} {term}", me="anna")
                             expected[value] = sum(len(matching(narrowed, other, NOW)) for other in seen)
@@ -74,7 +77,7 @@ def test_only_the_newest_are_counted_when_time_is_up_and_it_says_so(monkeypatch)
         found = facets(connection, EVERYWHERE, query, list(FACETS), 100, now_us=NOW, budget_s=0)
     newest = sorted(held, key=lambda f: -f.id)[:8]
     by = {facet.by: facet for facet in found}
-    assert {name for name, facet in by.items() if facet.capped} == {"sender", "domain", "recipient", "rule"}
+    assert {name for name, facet in by.items() if facet.capped} == {"sender", "domain", "recipient", "rule", "campaign"}
     assert sum(v.mails for v in by["recipient"].values) == sum(len(f.mails) for f in newest)
     assert sum(v.mails for v in by["verdict"].values) == sum(len(f.mails) for f in held)
 
@@ -109,7 +112,7 @@ def test_a_term_means_its_value_or_there_is_none(field: str, value: str, term: s
 
 
 def test_a_facet_of_a_class_that_is_lacking_is_refused_or_left_out():
-    assert chosen("", frozenset(DataClass)) == tuple(FACETS)
+    assert chosen("", frozenset(DataClass)) == tuple(FACETS) == chosen("", ROLES["blind"].classes)
     assert chosen("", frozenset()) == ("verdict", "customer")
     assert chosen("rule,verdict", frozenset({DataClass.HEADERS})) == ("rule", "verdict")
     for name, kind in FACETS.items():

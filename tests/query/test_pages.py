@@ -25,8 +25,9 @@ SORT_NAMES = [sign + name for name in SORTS for sign in ("-", "")]
 def key_of(facts, name):
     if name == "expiry":
         return min((m.expiry for m in facts.mails if m.status == "ONHOLD"), default=None)
-    if name in ("from", "subject"):
-        return fold_ascii((facts.from_email if name == "from" else facts.subject)[:64])
+    if name in ("from", "to", "subject"):
+        texts = {"from": facts.from_email, "to": facts.mails[0].rcpt, "subject": facts.subject}
+        return fold_ascii(texts[name][:64])
     return None if name == "time" else getattr(facts, name)
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select
 
 from rcqueue.model.access import ROOT, Access
 from rcqueue.model.facet import FACETS, Facet, FacetValue, term_of
-from rcqueue.model.fields import domain_of, fold_ascii
+from rcqueue.model.fields import ALL_OF_IT, domain_of, fold_ascii
 from rcqueue.model.query import Query
 
 from . import tables as t
@@ -71,6 +71,13 @@ _FACETS: dict[str, _Facet] = {
 }
 
 
+def _facet(name: str, access: Access) -> _Facet:
+    if name != "campaign":
+        return _FACETS[name]
+    told = "campaign" if access.classes_everywhere() >= ALL_OF_IT else "campaign_open"  # as listing.campaign_of
+    return _Facet((told,), lambda campaign: {campaign} - {""})
+
+
 def facets(
     connection: Connection,
     access: Access,
@@ -85,13 +92,14 @@ def facets(
     deadline = time.perf_counter() + budget_s
     exact = {name for name in by if name in ("verdict", "customer")} if kept_answers(query) else set()
     counts = {name: _kept(connection, access, query, name) for name in exact}
-    rest = [name for name in by if name not in exact]
+    of = {name: _facet(name, access) for name in by}
     capped = False
-    if rest:
+    if rest := {name: facet for name, facet in of.items() if name not in exact}:
         counted, capped = _count(connection, filter_for(access, query, now_us), rest, deadline)
         counts |= counted
     return [
-        Facet(by=name, values=_values(name, counts[name], limit), capped=capped and name not in exact) for name in by
+        Facet(by=name, values=_values(name, facet, counts[name], limit), capped=capped and name not in exact)
+        for name, facet in of.items()
     ]
 
 
@@ -99,14 +107,14 @@ def _kept(connection: Connection, access: Access, query: Query, name: str) -> Co
     return Counter({(value,): n for value, n in kept(connection, access, query.terms, t.tally.c[name]) if n})
 
 
-def _count(connection: Connection, f: Filter, by: Sequence[str], deadline: float) -> tuple[Counts, bool]:
+def _count(connection: Connection, f: Filter, of: dict[str, _Facet], deadline: float) -> tuple[Counts, bool]:
     """Mails that match by what the columns of each facet hold, and whether the time was up before the end."""
     message, mail = t.message.c, t.mail.c
-    counts: Counts = {name: Counter() for name in by}
+    counts: Counts = {name: Counter() for name in of}
     if f.empty:
         return counts, False
-    columns = list(dict.fromkeys(column for name in by for column in _FACETS[name].columns))
-    places = {name: [4 + columns.index(c) for c in _FACETS[name].columns] for name in by if name != _RECIPIENT}
+    columns = list(dict.fromkeys(column for facet in of.values() for column in facet.columns))
+    places = {name: [4 + columns.index(c) for c in facet.columns] for name, facet in of.items() if facet.columns}
     of_status: Any = sum(message[status.lower()] for status in f.query.statuses)
     about = select(message.id, message.recipients, message.first_rcpt, of_status, *(message[c] for c in columns))
     about = about.where(message.id.in_(SOME))
@@ -115,7 +123,7 @@ def _count(connection: Connection, f: Filter, by: Sequence[str], deadline: float
         ids = [place.id for place in batch.places]
         rows = connection.execute(about, {"ids": padded(ids)}).all() if ids else []
         # Of a message to one, its row says all that is asked; of others the mails that match are read.
-        several = [row[0] for row in rows if row[1] > 1 and (f.mail_terms or _RECIPIENT in by)]
+        several = [row[0] for row in rows if row[1] > 1 and (f.mail_terms or _RECIPIENT in of)]
         mails: dict[int, list[str]] = {id: [] for id in several}
         for id, rcpt in connection.execute(rcpts, {"ids": padded(several)}) if several else ():
             mails[id].append(rcpt)
@@ -132,8 +140,7 @@ def _count(connection: Connection, f: Filter, by: Sequence[str], deadline: float
     return counts, False
 
 
-def _values(name: str, counts: Counter[tuple[Any, ...]], limit: int) -> list[FacetValue]:
-    facet = _FACETS[name]
+def _values(name: str, facet: _Facet, counts: Counter[tuple[Any, ...]], limit: int) -> list[FacetValue]:
     having = [(frozenset(facet.have(*raw)), n) for raw, n in counts.items()]
     known = frozenset().union(*(values for values, _ in having))
     mails: Counter[str] = Counter()

@@ -122,8 +122,10 @@ _KEYS: dict[str, tuple[type, ...]] = {
     "size": (int,),
     "expiry": (int, _NONE),
     "from": (str,),
+    "to": (str,),
     "subject": (str,),
     "verdict": (str,),
+    "customer": (str,),
 }
 
 

@@ -24,8 +24,10 @@ SORT_KEYS = {
     "size": "size",
     "expiry": "next_expiry",
     "from": "lower(substr(from_email, 1, 64))",
+    "to": "lower(substr(first_rcpt, 1, 64))",
     "subject": "lower(substr(subject, 1, 64))",
     "verdict": "verdict",
+    "customer": "customer",
 }
 
 
@@ -42,7 +44,7 @@ message = Table(
     metadata,
     Column("id", Big, primary_key=True),
     Column("queue", Text, nullable=False),
-    Column("customer", Text, nullable=False),
+    Column("customer", Bytewise, nullable=False),
     Column("sha256", LargeBinary, nullable=False),
     Column("at", Big, nullable=False),
     Column("size", Big, nullable=False),
@@ -50,7 +52,7 @@ message = Table(
     Column("from_email", Bytewise, nullable=False),
     Column("from_domain", Text, nullable=False),
     Column("subject", Bytewise, nullable=False),
-    Column("first_rcpt", Text, nullable=False),
+    Column("first_rcpt", Bytewise, nullable=False),
     Column("score", Float),
     Column("verdict", Bytewise, nullable=False),
     Column("rules", Bytewise, nullable=False),  # JSON list of names

@@ -273,7 +273,7 @@ def upgrade() -> None:
         "message",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("queue", sa.Text(), nullable=False),
-        sa.Column("customer", sa.Text(), nullable=False),
+        sa.Column("customer", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("sha256", sa.LargeBinary(), nullable=False),
         sa.Column("at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("size", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -281,7 +281,7 @@ def upgrade() -> None:
         sa.Column("from_email", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("from_domain", sa.Text(), nullable=False),
         sa.Column("subject", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
-        sa.Column("first_rcpt", sa.Text(), nullable=False),
+        sa.Column("first_rcpt", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("score", sa.Float(), nullable=True),
         sa.Column("verdict", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("rules", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
@@ -331,6 +331,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("expired > 0"),
     )
     op.create_index(
+        "message_offhold_customer",
+        "message",
+        [sa.literal_column("customer"), "id", "onhold"],
+        unique=False,
+        sqlite_where=sa.text("onhold = 0"),
+        postgresql_where=sa.text("onhold = 0"),
+    )
+    op.create_index(
         "message_offhold_expiry",
         "message",
         [sa.literal_column("next_expiry"), "id", "onhold"],
@@ -371,12 +379,28 @@ def upgrade() -> None:
         postgresql_where=sa.text("onhold = 0"),
     )
     op.create_index(
+        "message_offhold_to",
+        "message",
+        [sa.literal_column("lower(substr(first_rcpt, 1, 64))"), "id", "onhold"],
+        unique=False,
+        sqlite_where=sa.text("onhold = 0"),
+        postgresql_where=sa.text("onhold = 0"),
+    )
+    op.create_index(
         "message_offhold_verdict",
         "message",
         [sa.literal_column("verdict"), "id", "onhold"],
         unique=False,
         sqlite_where=sa.text("onhold = 0"),
         postgresql_where=sa.text("onhold = 0"),
+    )
+    op.create_index(
+        "message_onhold_customer",
+        "message",
+        [sa.literal_column("customer"), "id", "onhold"],
+        unique=False,
+        sqlite_where=sa.text("onhold > 0"),
+        postgresql_where=sa.text("onhold > 0"),
     )
     op.create_index(
         "message_onhold_expiry",
@@ -422,6 +446,14 @@ def upgrade() -> None:
         "message_onhold_time",
         "message",
         ["id", "onhold"],
+        unique=False,
+        sqlite_where=sa.text("onhold > 0"),
+        postgresql_where=sa.text("onhold > 0"),
+    )
+    op.create_index(
+        "message_onhold_to",
+        "message",
+        [sa.literal_column("lower(substr(first_rcpt, 1, 64))"), "id", "onhold"],
         unique=False,
         sqlite_where=sa.text("onhold > 0"),
         postgresql_where=sa.text("onhold > 0"),
