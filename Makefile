@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 SHELL := /bin/bash
 
-.PHONY: setup demo test check format bench faults soak fuzz screenshots system-packages
+.PHONY: setup demo test check format bench faults soak fuzz screenshots recording system-packages
 
 setup: .venv/.ready
 
@@ -46,3 +46,6 @@ fuzz: setup
 
 screenshots: setup system-packages
 	$(PY) -m tests.screenshots
+
+recording: setup system-packages
+	RCQUEUE_RECORD=screenshots/shift.svg $(PY) -m pytest -q tests/test_shift.py
