@@ -61,7 +61,7 @@ class OutgoingScreen(Page):
         found = await self.app.call(self.desk.api.outgoing(limit=LIMIT), quiet=True)
         if found is None or not self.is_mounted:
             return
-        self.found, wide = found, max(20, self.size.width // 4)
+        self.found, wide = found, max(20, self.size.width // 3)
         rows: list[tuple[str, list[Piece]]] = []
         for hop in found.next_hops:
             rows.append((f"hop {hop.at}", _hop(hop, found.now)))

@@ -55,6 +55,12 @@ async def metrics(request: Request) -> Response:
             {s.name: s.age for s in health.scanners},
         ),
         ("rcqueue_next_hop_up", "Whether a next hop takes mail", "next_hop", {h.at: h.up for h in health.next_hops}),
+        (
+            "rcqueue_next_hop_paused",
+            "Whether somebody paused a next hop",
+            "next_hop",
+            {h.at: h.paused is not None for h in health.next_hops},
+        ),
         ("rcqueue_way_in_up", "Whether mail comes in this way", "way", {w.name: w.up for w in health.ways_in}),
     )
     for name, help_text, label, values in gauges:
