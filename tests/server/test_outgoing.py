@@ -55,6 +55,7 @@ async def test_a_paused_next_hop_gets_nothing_until_it_is_resumed(tmp_path: Path
         await released(live, 1)
         await asyncio.sleep(0.3)  # as long as it would take many times over
         assert not live.next_hop.attempts["x@example.org"]
+        assert [(one.attempts, one.reply) for one in (await anna.outgoing()).mails] == [(0, "")] * 2
         await live.server.monitor.beat()
         health = await live.api("cleo").health()
         assert [alert.text for alert in health.alerts] == [f"the next hop {hop} is paused"]
