@@ -185,7 +185,7 @@ def _told(
     return steps, left
 
 
-_SAYS = {"mail.request": "its recipient asks for a release"}
+_SAYS = {"mail.request": "its recipient asks for a release", "mail.try": "it does not wait for its next attempt"}
 
 
 def _say_whose(connection: Connection, message: int, steps: Sequence[Step]) -> None:
