@@ -51,6 +51,13 @@ class OutgoingScreen(Page):
         mail = self._mail()
         return Situation(super().situation().rights, status=mail.status if mail is not None else None)
 
+    def changed(self) -> None:
+        """The whole reply of the mail under the cursor stands where answers do, when there is none."""
+        super().changed()
+        mail = self._mail() if self.is_mounted else None
+        if mail is not None and mail.reply and not self.app.flash_pieces():
+            self.lines["flash"].say([(f" {mail.reply}", "dim")])
+
     def _look(self) -> None:
         self.app.work(self._read())
 
@@ -152,7 +159,7 @@ def _rate_check(text: str) -> str:
 
 def _hop(hop: NextHopState, now: datetime) -> list[Piece]:
     state, style = health.hop_state(hop, now)
-    said = [state, f"{plural(hop.waiting, 'mail')} waiting" if hop.waiting else ""]
+    said = [f"{number(hop.waiting)} waiting" if hop.waiting else "", state]
     return [(hop.at, "strong"), ("   ".join(filter(None, said)), style)]
 
 

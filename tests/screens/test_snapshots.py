@@ -461,7 +461,14 @@ def on_its_way() -> Outgoing:
 def test_outgoing(snap_compare: Compare, size: tuple[int, int]) -> None:
     store = busy()
     store.outgoing = on_its_way()
-    look(snap_compare, size, keys("ctrl+o", shows="Greylisted"), store)
+    steps = keys(*["j"] * 5, shows="try again in 5 minutes")
+
+    async def opened(t: Terminal) -> None:
+        await t.press("ctrl+o")
+        await t.shows("Greylisted")
+        await steps(t)
+
+    look(snap_compare, size, opened, store)
 
 
 @SIZES
