@@ -45,7 +45,22 @@ COUNTS = {
     "POST /login",
     "POST /logout",
 }
-EMPTY = {"GET /mails", "GET /mails/rows", "GET /counts", "GET /acts", "GET /acts/{id}", "POST /acts"}  #: lists of none
+#: Lists of none, and acts on none.
+EMPTY = {
+    "GET /mails",
+    "GET /mails/rows",
+    "GET /counts",
+    "GET /facets",
+    "GET /filters",
+    "GET /campaigns",
+    "GET /acts",
+    "GET /acts/{id}",
+    "GET /acts/{id}/results",
+    "POST /acts",
+    "POST /acts/{id}/confirm",
+    "POST /acts/{id}/stop",
+    "POST /acts/{id}/undo",
+}
 LINKS = {"GET /r/{token}", "POST /r/{token}"}  #: of notices: whoever has one may use it
 REPLY = "reply"  #: a place outside any mail: next hops quote what they refuse
 SCANNED = ("scan-reason", "scan-member", "scan-description")  #: what our own scanners say, which quotes bodies too
