@@ -78,13 +78,10 @@ def build(folder: Path, held: int, now: int) -> None:
     database = Database(folder, synchronous="OFF")
     migrate(database.write_engine)
     with database.write_engine.begin() as connection:
-        connection.execute(
-            insert(t.account), [{"id": i, "name": n, "enabled": True, "created": 0} for n, i in pages.PEOPLE.items()]
-        )
         session = {"id": 9, "account": 1, "token": b"", "kind": "token", "scope": "", "label": "", "created": now}
         never = now + 1000 * DAY
         connection.execute(insert(t.session), session | {"seen": now, "ends": never, "lease": never})
-        connection.execute(t.head.update().values(seq=2 * held))
+        connection.execute(insert(t.head), {"id": 1, "journal": "made", "seq": 2 * held, "hash": b""})
     database.close()
     with closing(sqlite3.connect(folder / "queue.db", isolation_level=None)) as db:
         db.execute("PRAGMA synchronous=OFF")
@@ -140,10 +137,14 @@ def _detail(row: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Connection]:
+    """A snapshot in which there are the people who claimed something; the demo makes its own."""
     database = Database(folder / "data", synchronous="OFF")
+    people = [{"id": i, "name": name, "enabled": True, "created": 0} for name, i in pages.PEOPLE.items()]
     try:
-        with database.snapshot() as connection:
+        with database.read_engine.connect() as connection, connection.begin() as transaction:
+            connection.execute(insert(t.account), people)
             yield connection
+            transaction.rollback()
     finally:
         database.close()
 

@@ -101,6 +101,10 @@ def messages(
         mails = [
             {"message": number, "n": n, "rcpt": rcpt, "rcpt_domain": domain_of(rcpt), "status": status}
             | {"expiry": expiry, "version": i + 1, "tries": 0, "reply": ""}
+            | {
+                "release": f"{number}-{n}" if status == "RELEASING" else None,
+                "due": now + 100 * SPAN if status == "RELEASING" else None,
+            }
             for n, rcpt in enumerate(rcpts)
         ]
         holder = PEOPLE.get(kind("claim", i)) if status == "ONHOLD" else None

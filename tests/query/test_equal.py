@@ -15,6 +15,7 @@ from rcqueue.server.store.listing import build_row, read_rows
 from rcqueue.server.store.query_sql import CONDITIONS, Filter
 
 from .stores import EVERYWHERE, NOW, messages, query_text, store
+from .stores import term as one_term
 
 QUERIES = 25
 
@@ -23,6 +24,12 @@ def test_one_declaration_each():
     assert set(FIELDS) == set(CONDITIONS)
     assert list(STATUSES) == list(Status) and list(VERDICTS) == list(VerdictKind)
     assert [s.lower() for s in STATUSES] == list(t.STATUSES)
+
+
+def test_every_field_is_among_the_terms_that_are_drawn():
+    rnd = random.Random(1)
+    drawn = {term.field for _ in range(3000) for term in parse(one_term(rnd), me="anna").given}
+    assert drawn | {"id"} == set(FIELDS)  # ids are of the messages at hand: below
 
 
 @settings(max_examples=60, deadline=None)
