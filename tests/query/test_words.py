@@ -13,8 +13,9 @@ from sqlalchemy import delete, update
 from sqlalchemy.exc import DatabaseError
 
 from rcqueue.model.query import Query, QueryError, matching, parse
-from rcqueue.server.store import pages
+from rcqueue.server.store import drivers, pages
 from rcqueue.server.store import tables as t
+from rcqueue.server.store.query_sql import Filter
 
 from .stores import EVERYWHERE, NOW, messages, row_of, store
 
@@ -73,8 +74,17 @@ def test_the_index_is_that_of_the_messages_after_any_change():
 
 
 def test_what_is_too_short_or_very_long_is_asked_as_it_can_be():
-    assert t.trigrams(["ab", ""]) is None
-    assert t.trigrams(["abc", "bcd", "x"]) == '"abc" AND "bcd"'
-    assert t.trigrams(['a"b']) == '"a""b"'
+    assert t.trigrams(["ab", ""]) == []
+    assert t.trigrams(["abc", "bcd", "x", "abc"]) == ["abc", "bcd"]
     long = t.trigrams(["".join(map(chr, range(0x4E00, 0x4E00 + 300)))])
-    assert long is not None and 12 <= long.count(" AND ") < 24
+    assert 8 <= len(long) <= 16
+
+
+def test_the_rarest_trigrams_are_asked_for(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(drivers, "SAMPLE", 2)
+    subjects = ["of the thing"] * 9 + ["of the myriad thing"] + ["of the thing"] * 9
+    held = [dataclasses.replace(f, subject=s) for f, s in zip(messages(random.Random(7), 19), subjects, strict=True)]
+    with store(held) as connection:
+        driver = drivers._words(connection, Filter(parse('subject:"the myriad thing"'), NOW))
+        found = connection.execute(driver.sources[0].ids()).scalars().all()
+    assert found == [held[9].id]

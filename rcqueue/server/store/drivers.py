@@ -23,6 +23,7 @@ from .query_sql import ON_HOLD, ZERO, Condition, Filter, Proof, Proved, account_
 PROBE = 2_000  #: counts of ordered indexes stop here,
 LONG_PROBE = 10_000  #: and here, between several that are longer
 GATHER = 4_000  #: at most so many candidates are gathered and sorted
+SAMPLE = 256  #: newest messages with a trigram: how far back they reach says how rare it is
 MAX_ID = (1 << 63) - 1
 
 
@@ -138,10 +139,6 @@ def _bound(f: Filter, term: Term, order: Order) -> list[Condition]:
 def _rivals(f: Filter, order: Order) -> list[Driver]:
     """The other indexes that hold every message that can match."""
     found = [driver for term in f.query.terms if (driver := _offered(f, term)) is not None]
-    words = [term.value for term in f.query.terms if term.field in ("subject", WORD) and not term.negated]
-    if (trigrams := t.trigrams(words)) is not None:
-        matched: Condition = t.indexed_words.op("MATCH")(trigrams)
-        found.append(Driver((Source(t.message_words.c.rowid, (matched,)),)))
     if f.customers is not None and ROOT not in f.customers:
         found.append(Driver(tuple(_posting(f"customer:{path}") for path in f.customers), frozenset({Proved.SCOPE})))
     if order.name != "time":
@@ -152,6 +149,19 @@ def _rivals(f: Filter, order: Order) -> list[Driver]:
         if f.query.statuses != {"ONHOLD"} and not f.any_status:
             found.append(_by_status(f))
     return found
+
+
+def _words(connection: Connection, f: Filter) -> Driver | None:
+    """The index of trigrams, by the two that are rarest among the newest messages: to ask for more costs more than to
+    look into those that have two."""
+    some = t.trigrams(term.value for term in f.query.terms if term.field in ("subject", WORD) and not term.negated)
+    if not some:
+        return None
+    id = t.message_words.c.rowid
+    newest = (select(id).where(t.having([one])).order_by(id.desc()).limit(1).offset(SAMPLE - 1) for one in some)
+    reach = connection.execute(select(*(one.scalar_subquery() for one in newest))).one()
+    by_reach = sorted(zip(some, reach, strict=True), key=lambda one: one[1] or 0)  # None: there are not so many
+    return Driver((Source(id, (t.having(one for one, _ in by_reach[:2]),)),))
 
 
 def _posting(term: str) -> Source:
@@ -237,6 +247,8 @@ def _size(connection: Connection, driver: Driver, cap: int, bounds: tuple[int, i
 def choose(connection: Connection, f: Filter, order: Order) -> tuple[Driver, bool]:
     """The driver, and whether it is gathered (else walked)."""
     base, rivals = _base(f, order), _rivals(f, order)
+    if (words := _words(connection, f)) is not None:
+        rivals.append(words)
     if not rivals:
         return base, False
     bounds = id_range(f) if order.key is None else (0, MAX_ID)

@@ -46,6 +46,6 @@ from .people import role_grant as role_grant
 from .people import saved_filter as saved_filter
 from .people import session as session
 from .words import WORDS_DDL as WORDS_DDL
-from .words import indexed_words as indexed_words
+from .words import having as having
 from .words import message_words as message_words
 from .words import trigrams as trigrams

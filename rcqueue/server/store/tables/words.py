@@ -6,7 +6,7 @@ SQLite's own full text index with trigrams as its words. It keeps no text and no
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 from sqlalchemy import ColumnElement, Connection, column, event, literal_column, table
 
@@ -14,8 +14,6 @@ from .mails import message
 
 #: `rowid` is a message's id.
 message_words = table("message_words", column("rowid"))
-#: What MATCH is asked of.
-indexed_words: ColumnElement[Any] = literal_column("message_words")
 
 _GONE = "INSERT INTO message_words(message_words, rowid, words) VALUES ('delete', old.id, old.words)"
 _HERE = "INSERT INTO message_words(rowid, words) VALUES (new.id, new.words)"
@@ -36,11 +34,16 @@ def _create(_table: object, connection: Connection, **_: object) -> None:
 
 
 LEAST = 3  #: characters of what is looked up: of less the index knows nothing
-MOST = 24  #: trigrams that are asked for at once; more would only cost
+MOST = 16  #: trigrams of what is looked up that are considered
 
 
-def trigrams(texts: list[str]) -> str | None:
-    """The MATCH expression for messages that have all of these texts, and some others. None: they are too short."""
-    found = dict.fromkeys(text[i : i + LEAST] for text in texts for i in range(len(text) - LEAST + 1))
-    quoted = ['"' + trigram.replace('"', '""') + '"' for trigram in found]
-    return " AND ".join(quoted[:: -(-len(quoted) // MOST)]) if quoted else None
+def trigrams(texts: Iterable[str]) -> list[str]:
+    """Some of the trigrams in these texts, none of them twice; none if they are too short."""
+    found = list(dict.fromkeys(text[i : i + LEAST] for text in texts for i in range(len(text) - LEAST + 1)))
+    return found[:: -(-len(found) // MOST)] if found else []
+
+
+def having(trigrams: Iterable[str]) -> ColumnElement[bool]:
+    """Holds, of `message_words`, for messages with all of these trigrams."""
+    asked = " AND ".join('"' + trigram.replace('"', '""') + '"' for trigram in trigrams)
+    return literal_column("message_words").op("MATCH")(asked)
