@@ -13,6 +13,7 @@ _DONE = {
     "mail.claim": "claimed it",
     "mail.unclaim": "gave it back",
     "mail.takeover": "took it over",
+    "mail.assign": "handed it over",
     "mail.release": "released it",
     "mail.recall": "recalled it",
     "mail.delete": "deleted it",

@@ -42,8 +42,8 @@ class Together:
         if not dealt.messages:
             self.app.flash(f"nobody has left anything{of}: all of it is held", "warn")
             return
-        more = f" ({plural(dealt.mails, 'recipient')})" if dealt.mails != len(dealt.messages) else ""
-        self.app.flash(f"{plural(len(dealt.messages), 'mail')}{more} for you")
+        among = f" of {plural(len(dealt.messages), 'message')}" if dealt.mails != len(dealt.messages) else ""
+        self.app.flash(f"{plural(dealt.mails, 'mail')}{among} for you")
         self.search(f"{query} claim:me".strip())
 
     def handed(self, entry: Entry) -> None:
