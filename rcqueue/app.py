@@ -25,6 +25,7 @@ from rcqueue import theme
 from rcqueue.model.access import Right
 from rcqueue.model.actions import named
 from rcqueue.screens.dialogs import Told
+from rcqueue.screens.place import Place
 from rcqueue.screens.queue import QueueScreen
 from rcqueue.settings import Settings, SettingsError
 from rcqueue.terminal.caps import blocks
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from rcqueue.client.session import Profile
 
 _Answer = TypeVar("_Answer")
+IDLE = 15 * 60.0  #: seconds without a key after which whoever is there has to sign in again; the server says the same
 _FLASH = {"": 8.0, "warn": 12.0, "bad": 20.0}  # seconds that an answer stands, by how grave it is
 
 
@@ -149,6 +151,7 @@ class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
         self.desk: Desk | None = None
         self.queue = QueueScreen()
         self._signed_in_here = False
+        self._place: Place | None = None  # where the person was whose sign-in is over
         self._last_key = time.monotonic()
         self._flash: tuple[str, str, float, datetime | None] | None = None  # text, style, until, countdown
 
@@ -177,6 +180,7 @@ class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
     # -- signing in and out -----------------------------------------------------------------------------------------
 
     def on_mount(self) -> None:
+        self.set_interval(1.0, self._watch_idle)
         self.call_after_refresh(lambda: self.work(self._begin()))
 
     async def _begin(self) -> None:
@@ -231,7 +235,7 @@ class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
             self.state = "counts alone"
             self.call_later(self.push_screen, WallScreen(api))  # over what asked who this is
             return ""
-        self.desk = Desk(
+        desk = self.desk = Desk(
             api,
             lambda since, journal: self.network.feed(self.start, api.token, since, journal, self.idle),
             whoami,
@@ -240,20 +244,48 @@ class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
             changed=self.queue.changed,
             clock=self.clock,
         )
-        self.queue.attach(self.desk)
+        desk.expired = lambda why: self.lock(why) if desk is self.desk else None
+        place, self._place = self._place, None
+        self.queue.attach(desk, place if place is not None and place.name == whoami.name else None)
         if whoami.warning:
             self.flash(whoami.warning, "warn")
         return ""
+
+    def _watch_idle(self) -> None:
+        if self.desk is not None and not self.desk.ended and self.idle() >= IDLE:
+            self.lock("15 minutes without a key")
+
+    def lock(self, why: str) -> None:
+        """Takes what is shown away until somebody signs in; the same person finds their place again."""
+        desk, api = self.desk, self.api
+        if desk is None or api is None:
+            return
+        self._place = self.queue.leave()
+        desk.ended = desk.ended or why
+        self.desk = self.api = None
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        self.work(self._give_up(desk, api))
+        self._ask_who(f"{why}: sign in again")
+
+    async def _give_up(self, desk: Desk, api: Api) -> None:
+        await desk.close()
+        if self._signed_in_here:
+            await self._sign_out(api)
+        await api.close()
+
+    async def _sign_out(self, api: Api) -> None:
+        try:
+            await asyncio.wait_for(api.logout(), 3)
+        except Exception as error:
+            self.log(f"signing out: {type(error).__name__}")  # the lease ends by itself
 
     async def action_quit(self) -> None:
         """Signing out gives the claims back at once; a token that `rcqueue login` left stays good."""
         if self.desk is not None:
             await self.desk.close()
         if self.api is not None and self._signed_in_here:
-            try:
-                await asyncio.wait_for(self.api.logout(), 3)
-            except Exception as error:
-                self.log(f"signing out: {type(error).__name__}")  # the lease ends by itself
+            await self._sign_out(self.api)
         self.exit()
 
     # -- keys -------------------------------------------------------------------------------------------------------

@@ -52,6 +52,7 @@ from rcqueue.model.mail import (
 )
 from rcqueue.model.outgoing import Outgoing
 from rcqueue.model.query import Query, matching, parse
+from rcqueue.model.saved import SavedFilter
 
 HEX_PAGE = 16 * 1024
 NOW = datetime(2026, 3, 14, 3, 0, tzinfo=UTC)
@@ -245,6 +246,7 @@ class FakeApi:
         self.store, self.name, self.roles = store, name, roles
         self.token = "token"
         self.locks: list[str] = []
+        self.saved: dict[str, SavedFilter] = {}
         self.down = False
         self.calls: list[tuple[Any, ...]] = []
         self.acts_made: dict[str, tuple[ActRequest, ActProgress, list[tuple[Message, int]]]] = {}
@@ -336,6 +338,18 @@ class FakeApi:
                     others[mail.status] = others.get(mail.status, 0) + 1
         found = sum(len(self.store.matching(asked, m)) for m in self.store.messages.values())
         return QueryCounts(seq=self.store.seq, status=status, matching=found, others=others)
+
+    async def filters(self) -> list[SavedFilter]:
+        self._call("filters")
+        return list(self.saved.values())
+
+    async def save_filter(self, name: str, query: str, sort: str = "-time", customer: str | None = None) -> None:
+        self._call("save_filter", name, query, sort, customer)
+        self.saved[name] = SavedFilter(name=name, query=query, sort=sort, customer=customer, by=self.name, at=NOW)
+
+    async def delete_filter(self, name: str, customer: str | None = None) -> None:
+        self._call("delete_filter", name, customer)
+        del self.saved[name]
 
     async def facets(self, query: str = "", **_: Any) -> Facets:
         self._call("facets", query)

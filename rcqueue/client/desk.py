@@ -34,6 +34,7 @@ _EXPIRING_EVERY = 60.0
 #: What expires within a day and nobody has seen.
 EXPIRING = "status:onhold expires:<1d seen:none"
 _TRY_AGAIN = 1.0
+_MOST_WAITING = 10_000  # entries, while the view holds still
 _IN, _OUT = frozenset({"mail.hold"}), frozenset({"mail.release", "mail.delete", "mail.expire"})
 
 
@@ -97,6 +98,11 @@ class Desk:
         self.refused: Callable[[str], None] = lambda _: None  #: told what the server refused of the list
         self.came: Callable[[set[str]], None] = lambda _: None  #: told which messages the feed spoke of
         self.handed: Callable[[Entry], None] = lambda _: None  #: told what a colleague assigned to this person
+        self.arrived: Callable[[Row], None] = lambda _: None  #: told what came in
+        self.expired: Callable[[str], None] = lambda _: None  #: told why the sign-in is over, before its rows go
+        self.paused_at: datetime | None = None  #: since when the view holds still
+        self._waiting: list[Entry] = []  # what came since
+        self._too_many = False  # some of it was let go: the rows have to be asked for
         self.rights_changed: Callable[[], None] = lambda: None
         self._feed: FeedLike | None = None
         self._make_feed = feed
@@ -115,7 +121,25 @@ class Desk:
     @property
     def stale_for(self) -> float:
         """Seconds since the feed was lost; 0 when it is there."""
-        return 0.0 if self.lost_at is None else max(0.0, (self.clock() - self.lost_at).total_seconds())
+        return self._since(self.lost_at)
+
+    @property
+    def paused_for(self) -> float:
+        """Seconds that the view has held still."""
+        return self._since(self.paused_at)
+
+    def _since(self, at: datetime | None) -> float:
+        return 0.0 if at is None else max(0.0, (self.clock() - at).total_seconds())
+
+    @property
+    def fresh(self) -> bool:
+        """What is shown is what the server has, as far as it has said."""
+        return self.live and self.paused_at is None
+
+    @property
+    def waiting(self) -> tuple[int, bool]:
+        """(entries that came since the view holds still, whether there are more than that)."""
+        return len(self._waiting), self._too_many
 
     @property
     def access(self) -> Access:
@@ -151,6 +175,23 @@ class Desk:
         """Asks for what the view wants next."""
         while not self.ended and (fetch := self.view.next_fetch()) is not None:
             self.spawn(self._fetch(fetch))
+
+    def pause(self) -> None:
+        """The view holds still, until `go_on`: what comes waits, and what a person asks for is read."""
+        self.paused_at = self.clock()
+        self.changed()
+
+    def go_on(self) -> None:
+        self.paused_at = None
+        waiting, self._waiting = self._waiting, []
+        if self._too_many:
+            self._too_many = False
+            self.view.resync()
+        else:
+            self.view.entries(waiting)
+            self.came({entry.message for entry in waiting if entry.message})
+        self.pump()
+        self.changed()
 
     async def present(self, message: str | None, pane: str) -> None:
         """Tells colleagues what is looked at."""
@@ -253,7 +294,7 @@ class Desk:
 
     async def _run(self) -> None:
         """Follows the feed from the sequence of the first page, so that nothing is missed between the two."""
-        from .feed import Closed, Connected, Entries, Lost, PresenceChanged, Resync
+        from .feed import TOKEN, Closed, Connected, Entries, Lost, PresenceChanged, Resync
 
         assert self._first is not None
         since = await self._first
@@ -264,10 +305,14 @@ class Desk:
                     self._back()
                     if hello.journal != self._journal:
                         self.view.resync(new_journal=True)
+                        self._let_go()  # of the old one, if any
+                        self._too_many = self.paused_at is not None
                         self.pump()
                     self._journal = hello.journal
                 case Entries():
                     self._take(event.entries)
+                case Resync() if self.paused_at is not None:
+                    self._let_go()
                 case Resync():
                     self.view.resync()
                     self.pump()
@@ -281,8 +326,10 @@ class Desk:
                     self.lost_at = self.lost_at or at
                     self.why_lost = why
                     self.presence.clear()
-                case Closed(_, why):  # what was shown under this sign-in is shown no more
+                case Closed(code, why):  # what was shown under this sign-in is shown no more
                     self.ended = why
+                    if code == TOKEN:
+                        self.expired(why)
                     self.view.search(self._matches, self.view.sort)
                     self.rights_changed()
             self.changed()
@@ -294,10 +341,18 @@ class Desk:
             self._count_due = self._alerts_due = True
 
     def _take(self, entries: list[Entry]) -> None:
-        self.view.entries(entries)
+        if self.paused_at is None:
+            self.view.entries(entries)
+            self.came({entry.message for entry in entries if entry.message})
+        elif len(self._waiting) + len(entries) > _MOST_WAITING:
+            self._let_go()
+        else:
+            self._waiting += entries
+        for entry in entries:
+            if entry.kind in _IN and entry.row is not None:
+                self.arrived(entry.row)
         self.rates.count(entries, time.monotonic())
         self._count_due |= bool(entries)
-        self.came({entry.message for entry in entries if entry.message})
         for entry in entries:
             mine = any(mail.claim is not None and mail.claim.who == self.whoami.name for mail in entry.mails)
             if mine and entry.kind == "mail.assign" and entry.actor != self.whoami.name:
@@ -306,3 +361,7 @@ class Desk:
         if any(entry.kind.startswith("people.") for entry in entries):
             self.spawn(self.who_am_i())
         self.pump()
+
+    def _let_go(self) -> None:
+        self._waiting.clear()
+        self._too_many = True

@@ -195,6 +195,8 @@ class View(Window):
         self.failed(fetch)
         if fetch.generation == self._pending.generation and fetch.kind != "rows":
             self._pending.goto, self._peek = None, False
+            if not self.lines and fetch.kind in ("at", "time"):
+                self._pending.restart(Goto("first"))
             self.hold_still()
             if self.tail is not None and self.tail.kind == fetch.kind:
                 self.tail = None

@@ -18,7 +18,7 @@ from rcqueue.model.actions import Action, named
 from rcqueue.widgets import keymap
 from rcqueue.widgets.text import age, plural
 
-from . import phrases
+from . import acpi, phrases
 from .dialogs import Ask, exactly, some
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Acting:
         self.app, self.desk = app, desk
         self.recall: Recall | None = None
         self.running: ActProgress | None = None
+        self.request = ""  #: the rc_acpi.sh request of what was done last
         self.rate = 0.0  #: mails a second of the act that is running
         self._turn = asyncio.Lock()  # acts are sent in the order of the keys
         self._last: tuple[str, str, int, int | None] | None = None  # id, verb, sequence, fence of the last act done
@@ -105,7 +106,7 @@ class Acting:
         if not keymap.works(action, self.situation(target.row)):
             self.app.flash(self._why_not(action, target.row), "warn")
             return
-        if not self.desk.live and (target := await self._look_again(action, target)) is None:
+        if not self.desk.fresh and (target := await self._look_again(action, target)) is None:
             return
         given = await ask(action, target.row)
         if given is not None:
@@ -124,7 +125,8 @@ class Acting:
         return "nobody holds it" if action.name in ("mail.unclaim", "mail.takeover") else f"no {action.verb} here"
 
     async def _look_again(self, action: Action, target: Target) -> Target | None:
-        """While the feed is lost what is painted may be old: the row is read anew, and the person asked."""
+        """While the feed is lost, or the view is paused, what is painted may be old: the row is read anew,
+        and the person asked."""
         answer = await self.app.call(self.desk.api.rows([target.row.id], self.desk.query.text))
         if answer is None:
             return None
@@ -136,8 +138,10 @@ class Acting:
         row = answer.rows[0]
         held = f"held by {row.claim.who}" if row.claim is not None else "unclaimed"
         now = "on hold" if row.status == "ONHOLD" else row.status
-        stale = age(self.desk.stale_for)
-        sentence = f"The feed is {stale} old. As it is now: {now}, {held}. Type y to {action.verb} {phrases.name(row)}."
+        stale = f"The feed is {age(self.desk.stale_for)} old."
+        if self.desk.live:
+            stale = f"The view is paused for {age(self.desk.paused_for)}."
+        sentence = f"{stale} As it is now: {now}, {held}. Type y to {action.verb} {phrases.name(row)}."
         if await self.app.push_screen_wait(Ask(sentence, exactly("y"), does="goes on")) is None:
             return None
         fence = row.claim.fence if row.claim is not None and self.desk.is_mine(row) else None
@@ -221,6 +225,7 @@ class Acting:
             self.app.flash(str(lost), "bad")
         else:
             self._last = (target.id, action.verb, answer.seq, answer.fence)
+            self.request = acpi.of_act(action.verb, target.id, body)
             said = phrases.done(action.verb, answer, target.row, body)
             if action.verb == "release" and answer.recall_until is not None:
                 row = target.row.model_copy(update={"status": "RELEASING", "claim": None})
@@ -231,7 +236,7 @@ class Acting:
                 if action.verb == "recall":
                     self.recall = None
                 self.app.flash(said)
-        if not self.desk.live:
+        if not self.desk.fresh:
             self.desk.view.refresh([target.row.id])
             self.desk.pump()
 
@@ -248,6 +253,7 @@ class Acting:
         if given is None:
             return
         from rcqueue.model.act import ActRequest
+        from rcqueue.model.query import parse
 
         request = ActRequest(verb=action.verb, ids=marks or None, query=None if marks else query, **given)
         act = await self.app.call(self.desk.api.store_act(request))
@@ -266,6 +272,7 @@ class Acting:
                 self.app.flash("nothing done")
                 return
         if (act := await self.app.call(self.desk.api.confirm_act(act.id, count))) is not None:
+            self.request = acpi.of_many(request, count, parse(query, me=self.desk.whoami.name))
             self.desk.view.unmark()
             await self._follow(act)
 
@@ -284,7 +291,9 @@ class Acting:
         running = [act for act in acts if act.state == "running" and act.who == self.desk.whoami.name]
         for act in running:
             if self.running is None:
-                self.app.flash(f"your {act.verb} of {plural(act.count, 'mail')} goes on; A shows it")
+                self.app.flash(
+                    f"your {act.verb} of {plural(act.count, 'mail')} goes on; {keymap.key('act.list')} shows it"
+                )
                 await self._follow(act)
 
     async def undo(self, act: ActProgress) -> None:
@@ -300,7 +309,7 @@ class Acting:
         act = await self._until_not(act, ("stored", "running"), lambda act: act.tried)
         all_done = act.state == "done" and act.done + act.results.get("held", 0) == act.count
         self.app.flash(phrases.finished(act), "" if all_done else "warn")
-        if not self.desk.live:
+        if not self.desk.fresh:
             self.desk.view.resync()
             self.desk.pump()
         self.desk.changed()

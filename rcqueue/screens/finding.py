@@ -12,11 +12,12 @@ from rcqueue.client.view import View
 from rcqueue.widgets.columns import TITLES, next_sort, sort_by
 from rcqueue.widgets.facets import Facets
 from rcqueue.widgets.filter_bar import FilterBar
+from rcqueue.widgets.keymap import key
 from rcqueue.widgets.queue_table import QueueTable
 
-from . import phrases
+from . import acpi, phrases
 from .columns import Columns
-from .dialogs import Ask
+from .dialogs import Ask, Told
 from .jump import jump_check, jump_target
 from .narrowing import Narrowing
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rcqueue.app import RcqueueApp
     from rcqueue.client.desk import Desk
 
+    from .acting import Acting
     from .reading import Reading
 
 WIDE = 120  # cells from which there are two panes side by side
@@ -36,6 +38,7 @@ class Finding(Screen[None]):
 
     app: RcqueueApp
     desk: Desk | None
+    acting: Acting | None
     view: View
     table: QueueTable
     filter: FilterBar
@@ -190,3 +193,40 @@ class Finding(Screen[None]):
             self.view.jump(*jump_target(answer, self.app.clock()))
             self.desk.pump()
             self.paint()
+
+    def do_view_letters(self) -> None:
+        self.table.show_letters()
+
+    @on(QueueTable.Lettered)
+    def _lettered(self, event: QueueTable.Lettered) -> None:
+        """The row that had the letter, wherever it is now; nothing moves when it is not in view any more."""
+        at = next((n for n, line in enumerate(self.view.visible()) if line.id == event.message), None)
+        if at is not None:
+            self.view.point(at)
+        if self.desk is not None:
+            self.desk.pump()
+        self.paint()
+
+    def do_view_pause(self) -> None:
+        if self.desk is not None and self.desk.paused_at is None:
+            self.desk.pause()
+            self.app.flash(f"the view holds still; acts check first; {key('view.pause')} goes on")
+        elif self.desk is not None:
+            self.desk.go_on()
+            self.app.flash("live again")
+
+    def take(self, text: str, sort: str) -> None:
+        """Puts a filter and an order in force."""
+        if self._search(text, sort):
+            self.app.flash(f"sorted: {phrases.order(sort)}")
+
+    def do_view_copy(self) -> None:
+        """The request of the last act, or before there was one that of the list."""
+        assert self.desk is not None and self.acting is not None
+        requests = [("The last act", self.acting.request)] if self.acting.request else []
+        requests.append(("This list", acpi.of_list(self.desk.query)))
+        copied = self.app.settings.copy
+        if copied:
+            self.app.copy_to_clipboard(requests[0][1])
+        sentence = "It is in the clipboard of your terminal." if copied else "To be copied by hand."
+        self.app.push_screen(Told(sentence, [f"{name}:\n{request}" for name, request in requests]))

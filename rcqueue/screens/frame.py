@@ -43,6 +43,9 @@ def status(desk: Desk | None, queue: str, state: str, width: int, now: float) ->
     right: list[Piece] = [(f"{me.name}  {' '.join(roles)}  ", "")]
     if desk.ended:
         right.append(("signed out ", "bad"))
+    elif desk.live and desk.paused_at is not None:
+        waiting, more = desk.waiting
+        right.append((f"paused {age(desk.paused_for)}, {number(waiting)}{'+' if more else ''} waiting ", "warn"))
     elif desk.live:
         right.append(("live ", "") if desk.heard else ("connecting ", "dim"))
     else:

@@ -70,7 +70,11 @@ class Page(Screen[None]):
 
     def _state(self) -> str:
         desk = self.app.desk
-        return "" if desk is None else f"{desk.whoami.name}  {'live' if desk.live else 'not live'} "
+        return (
+            ""
+            if desk is None
+            else f"{desk.whoami.name}  {'paused' if desk.paused_at else 'live' if desk.live else 'not live'} "
+        )
 
     def action_do(self, name: str) -> None:
         handler: Any = getattr(self, "do_" + name.replace(".", "_"), None)

@@ -23,6 +23,10 @@ def open(app: RcqueueApp, name: str) -> None:
             from .message import MessageScreen
 
             app.push_screen(MessageScreen("recipients" if name == "view.unfold" else app.queue.tab))
+        case "filter.list":
+            from .saved import SavedScreen
+
+            app.push_screen(SavedScreen())
         case "act.list":
             from .acts import ActsScreen
 

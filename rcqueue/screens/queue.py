@@ -23,6 +23,7 @@ from . import frame
 from .acting import HOW, Acting
 from .finding import Finding
 from .narrowing import Narrowing
+from .place import Place
 from .reading import AGAIN, NOT_OPEN, Reading, tab_line
 from .together import Together
 
@@ -107,8 +108,10 @@ class QueueScreen(Finding):
         self.set_interval(1.0, self.paint)
         self.paint()
 
-    def attach(self, desk: Desk) -> None:
-        """Signed in: from now on there is a queue to show."""
+    def attach(self, desk: Desk, place: Place | None = None) -> None:
+        """Signed in: from now on there is a queue to show; at `place`, where there is one to go back to."""
+        from .bell import Bell
+
         self.desk = desk
         self.acting = Acting(self.app, desk)
         self.narrowing = Narrowing(self.app, desk, self.facets, self._search)
@@ -116,13 +119,37 @@ class QueueScreen(Finding):
         desk.handed = self.together.handed
         self.table.session, self.table.me = desk.whoami.session, desk.whoami.name
         desk.came = self._came
+        desk.arrived = Bell(self.app, desk).hears
         desk.rights_changed = self._rights_changed
         desk.refused = lambda why: self.app.flash(why, "bad")
+        if place is not None:
+            place.restore(desk)
+            self.filter.set(place.filter)
+            self.tab = place.tab
         desk.start()
         self.work(self.acting.resume())
-        if self.app.start.filter:
+        if place is None and self.app.start.filter:
             self._search(self.app.start.filter)
         self.paint()
+
+    def leave(self) -> Place | None:
+        """Nobody is signed in any more: nothing of the mail stays. Returns where they were; None: nobody was."""
+        if self.desk is None:
+            return None
+        place = Place.of(self.desk, self.tab)
+        self.desk = self.acting = self.narrowing = None
+        self.view.search(lambda _: None, self.view.sort)
+        self.reading.turn_to(None)
+        for pane in (self.first, self.second):
+            pane.show([])
+        for name in ("tabs", "banner", "footer"):
+            self.lines[name].say()
+        self.filter.say_matching("")
+        self.remove_class("-facets")
+        self.facets.show([])
+        self.table.focus()
+        self.paint()
+        return place
 
     # -- painting ---------------------------------------------------------------------------------------------------
 

@@ -154,6 +154,7 @@ class Look:
     changed: bool = False  #: since this terminal last had it under the cursor
     me: str = ""  #: my name: what was assigned to me waits under no session
     looking: str = ""  #: colleagues whose cursor is on it
+    letter: str = ""  #: that goes there
 
 
 def cells(line: Row, layout: Layout, look: Look) -> list[Piece]:
@@ -161,7 +162,10 @@ def cells(line: Row, layout: Layout, look: Look) -> list[Piece]:
     mail = line.row
     mine = mail.claim is not None and mail.claim.of(look.me, look.session)
     base = "dim" if line.gone or (mail.claim is not None and not mine) else ""
-    pieces = [((">" if look.cursor else " ") + _mark(mail, look), base)]
+    pieces = [
+        ((look.letter, "strong") if look.letter else (">" if look.cursor else " ", base)),
+        (_mark(mail, look), base),
+    ]
     *_, last = layout.widths
     says = next((c for c in layout.widths if c in ("to", "subject", "rules")), last)
     for column, width in layout.widths.items():

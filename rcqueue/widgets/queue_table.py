@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from rcqueue.client.window import Line as Row
 
 
+#: Beside the rows, those of the home row first.
+LETTERS = "asdfghjklqwertyuiopzxcvbnmASDFGHJKLQWERTYUIOPZXCVBNM"
+
+
 class QueueTable(Styled, can_focus=True):
     """Titles, rows, and a line that says what is above and below. `paint` repaints the rows that changed.
 
@@ -47,6 +51,13 @@ class QueueTable(Styled, can_focus=True):
         def __init__(self, line: int, rows: int) -> None:
             super().__init__()
             self.line, self.rows = line, rows
+
+    class Lettered(Message):
+        """The letter of a row was typed; None: another key."""
+
+        def __init__(self, message: str | None) -> None:
+            super().__init__()
+            self.message = message
 
     class Headed(Message):
         """The heading of a column was clicked."""
@@ -71,6 +82,7 @@ class QueueTable(Styled, can_focus=True):
         self.me = ""  #: my name
         self.empty: list[list[Piece]] = []  #: what to say when there is no row
         self.painted: Row | None = None  #: the row under the cursor, as it was last painted
+        self.letters: dict[str, str] = {}  #: by message: the letter that goes there, while they are shown
         self._layout_now = Layout.at(80)
         self._painted: list[object] = []  # what each line of the screen was painted from
         self._keys: dict[str, tuple[object, ...]] = {}  # by message: what `paint` last found
@@ -120,6 +132,24 @@ class QueueTable(Styled, can_focus=True):
         keys.append(tuple(map(tuple, self._foot())))
         return keys
 
+    # -- letters
+
+    def show_letters(self) -> None:
+        """Each row in view has a letter, until a key is typed."""
+        self.letters = {row.id: letter for row, letter in zip(self.view.visible(), LETTERS, strict=False)}
+
+    def on_key(self, event: events.Key) -> None:
+        """While letters are shown no key does anything else."""
+        if self.letters:
+            event.stop()
+            event.prevent_default()
+            wanted = next((id for id, letter in self.letters.items() if letter == event.character), None)
+            self.letters = {}
+            self.post_message(self.Lettered(wanted))
+
+    def on_blur(self) -> None:
+        self.letters = {}
+
     def _key(self, row: Row) -> tuple[object, ...]:
         now = self.clock()
         seconds = (now - row.row.timestamp).total_seconds()
@@ -135,6 +165,7 @@ class QueueTable(Styled, can_focus=True):
             soon,
             self.session,
             self._layout_now,
+            self.letters.get(row.id, ""),
         )
 
     def render_lines(self, crop: Region) -> list[Strip]:
@@ -169,6 +200,7 @@ class QueueTable(Styled, can_focus=True):
         marked = self.view.all_marked or row.id in self.view.marks
         changed = self.view.looked.changed(row.id, row.row.version)
         look = Look(row.id == self.view.cursor, marked, self.session, self.clock(), changed, self.me)
+        look = replace(look, letter=self.letters.get(row.id, ""))
         strip = self.strip(cells(row, self._layout_now, look), self._layout_now.width)
         if len(self._strips) > 400:
             self._strips.clear()

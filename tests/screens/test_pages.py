@@ -204,6 +204,7 @@ async def test_every_action_of_the_registry_does_something() -> None:
         page,
         people,
         queue,
+        saved,
         wall,
     )
     from rcqueue.screens.acting import HOW
@@ -220,6 +221,7 @@ async def test_every_action_of_the_registry_does_something() -> None:
         "help": help.HelpScreen,
         "demo": demo.DemoScreen,
         "facets": facets.Facets,
+        "filters": saved.SavedScreen,
         "outgoing": outgoing.OutgoingScreen,
         "history": history.HistoryScreen,
         "wall": wall.WallScreen,
@@ -229,6 +231,7 @@ async def test_every_action_of_the_registry_does_something() -> None:
         "mail.show",
         "view.unfold",
         "act.list",
+        "filter.list",
         "people.list",
         "audit.list",
         "health.show",

@@ -326,6 +326,45 @@ def test_people(snap_compare: Compare, size: tuple[int, int]) -> None:
 
 
 @SIZES
+def test_saved_filters(snap_compare: Compare, size: tuple[int, int]) -> None:
+    async def steps(t: Terminal) -> None:
+        await t.api.save_filter("night watch", "score:>8 -from:news.example", "-score")
+        await t.api.save_filter("viruses", "verdict:virus", customer="acme")
+        await t.press("F")
+        await t.shows("night watch")
+        await t.press("j")
+
+    look(snap_compare, size, steps)
+
+
+@SIZES
+def test_queue_paused(snap_compare: Compare, size: tuple[int, int]) -> None:
+    async def steps(t: Terminal) -> None:
+        await t.press("z")
+        t.store.hold("new@x.example", ["a@acme.example"], "new")
+        await t.shows("paused 0s, 1 waiting")
+        t.app.desk.rates = type("Rates", (), {"per_minute": lambda *_: (1, 0), "count": lambda *_: None})()
+        t.app.queue.paint()
+        await t.until(lambda: "3,313 held" in t.text)
+
+    look(snap_compare, size, steps)
+
+
+@SIZES
+def test_request_to_copy(snap_compare: Compare, size: tuple[int, int]) -> None:
+    look(snap_compare, size, keys("j", "j", "j", "n", *"hi", "enter", "y", shows="mail.note"))
+
+
+@SIZES
+def test_queue_letters(snap_compare: Compare, size: tuple[int, int]) -> None:
+    async def steps(t: Terminal) -> None:
+        await t.press("apostrophe")
+        await t.until(lambda: t.shown[3].startswith("a"))
+
+    look(snap_compare, size, steps)
+
+
+@SIZES
 def test_acts(snap_compare: Compare, size: tuple[int, int]) -> None:
     async def steps(t: Terminal) -> None:
         for verb, state, done in (("release", "running", 8540), ("delete", "done", 400), ("claim", "stopped", 12)):

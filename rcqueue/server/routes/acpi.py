@@ -48,6 +48,7 @@ class Request(BaseModel):
     fromEmail: str | None = None
     toEmail: str | None = None
     subject: str | None = None
+    filter: str = ""
     id: str | list[str] | None = None
     resStart: int = Field(default=0, ge=0, le=100_000)
     resWindow: int | None = Field(default=None, ge=1)
@@ -70,7 +71,7 @@ class Request(BaseModel):
             ("to", self.toEmail),
             ("subject", self.subject),
         )
-        return Selection(words, ids, self.startTime, self.endTime)
+        return Selection(words, ids, self.startTime, self.endTime, self.filter)
 
 
 class _Said(Exception):

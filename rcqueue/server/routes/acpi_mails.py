@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from rcqueue.model.access import Access, DataClass
+from rcqueue.model.fields import Term
 from rcqueue.model.ids import encode_mail, parse_id
-from rcqueue.model.query import Query
+from rcqueue.model.query import Query, parse
 from rcqueue.server.marshal import Refusal
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.pages import RowData, mails_of, page, rows_by_id
@@ -46,17 +47,25 @@ class Selection:
     ids: Sequence[str] | None
     start: float | None
     end: float | None
+    filter: str = ""  #: more terms, as they are written
+
+    @property
+    def _more(self) -> Sequence[Term]:
+        return parse(self.filter, me="me").given  # whose that is, the query of the whole says
 
     @property
     def narrow(self) -> bool:
         """Whether there is a term beside status and times, or an id: what `set` asks for."""
-        return self.ids is not None or any(value for field, value in self.words if field != "status")
+        given = [field for field, value in self.words if value] + [term.field for term in self._more]
+        return self.ids is not None or any(field != "status" for field in given)
 
     @property
     def text(self) -> str:
-        """The filter. Without `status` all statuses."""
+        """The filter. Without `status` all statuses. Raises QueryError, of `filter` as it was written."""
         terms = [f"{field}:{_quoted(value)}" for field, value in self.words if value is not None]
-        if not any(field == "status" and value is not None for field, value in self.words):
+        terms += [term.text for term in self._more]
+        named = [field for field, value in self.words if value is not None] + [term.field for term in self._more]
+        if "status" not in named:
             terms.append("status:any")
         return " ".join(terms)
 
