@@ -40,6 +40,7 @@ class MessageScreen(Screen[None]):
     def __init__(self, tab: str) -> None:
         super().__init__()
         self.tab = tab
+        self.reading = Reading(lambda: self.app.clock())  # the feed may speak of the mail before the screen is there
         self.painted: Target | None = None
         self._again: Timer | None = None
 
@@ -57,7 +58,6 @@ class MessageScreen(Screen[None]):
         self.lines = {line.id: line for line in self.query_children(Line)}
         self.pane = self.query_one(Pane)
         self.table = self.query_one(PlainTable)
-        self.reading = Reading(self.app.clock)
         self.set_interval(1.0, self.changed)
         self._turn()
 
