@@ -20,6 +20,10 @@ PAGE = 4
 ME = "anna"
 
 
+TEXTS = st.sampled_from(["", "-claim:bob", "status:onhold score:>3", "status:any"])
+SORTS = st.sampled_from(["-time", "time", "-score", "score", "expiry", "-from", "subject", "-size", "verdict"])
+
+
 class World(RuleBasedStateMachine):
     """A server whose entries and answers arrive late, and a view that must not mind."""
 
@@ -27,8 +31,8 @@ class World(RuleBasedStateMachine):
 
     @initialize(
         held=st.integers(0, 40),
-        text=st.sampled_from(["", "-claim:bob", "status:onhold score:>3", "status:any"]),
-        sort=st.sampled_from(["-time", "time", "-score", "score"]),
+        text=TEXTS,
+        sort=SORTS,
     )
     def begin(self, held: int, text: str, sort: str) -> None:
         self.store = Store()
@@ -107,11 +111,33 @@ class World(RuleBasedStateMachine):
             self.view.answer(fetch, page)
         self.unmoved(kept)
 
-    @rule()
-    def connection_lost_too_long(self) -> None:
+    @precondition(lambda self: self.answers)
+    @rule(data=st.data())
+    def answer_is_refused(self, data: st.DataObject) -> None:
+        """The server will not say it at all: whatever is under the cursor stays there."""
+        at = data.draw(st.integers(0, len(self.answers) - 1), label="which")
+        fetch, _ = self.answers[at]
+        if fetch.kind not in ("at", "time") or fetch.generation != self.view._pending.generation:
+            return
+        del self.answers[at]
+        before = (self.ids(), self.view.cursor)
+        self.view.refused(fetch)
+        assert (self.ids(), self.view.cursor) == before
+
+    @rule(new=st.booleans())
+    def connection_lost_too_long(self, new: bool) -> None:
         kept = self.still()
         self.sent = self.store.seq
-        self.view.resync()
+        self.view.resync(new_journal=new)
+        if new:
+            self.true_at.clear()
+        self.unmoved(kept)
+
+    @rule(many=st.integers(0, 3))
+    def entries_come_again(self, many: int) -> None:
+        """After a reconnect some are told twice."""
+        kept = self.still()
+        self.view.entries(self.store.journal[max(0, self.sent - many) : self.sent])
         self.unmoved(kept)
 
     # -- keys
@@ -140,6 +166,13 @@ class World(RuleBasedStateMachine):
             self.view.jump("time", message.at.isoformat())
         else:
             self.view.jump("at", message.id)
+
+    @rule(text=TEXTS, sort=SORTS)
+    def search(self, text: str, sort: str) -> None:
+        self.text, self.sort = text, sort
+        self.view.search(self.belongs, sort)
+        self.true_at.clear()
+        assert not self.view.marks and self.view.cursor is None
 
     @rule(height=st.integers(1, 9))
     def resize(self, height: int) -> None:
