@@ -45,7 +45,7 @@ async def test_a_letter_goes_to_its_row_and_does_nothing_else() -> None:
 async def test_a_letter_belongs_to_its_row_wherever_that_is_by_then() -> None:
     store = queue()
     async with terminal(store) as t:
-        await t.press("apostrophe")
+        await t.press("j", "apostrophe")
         await t.until(lambda: t.shown[5][0] == "d")
         t.app.queue.view.turn(1)  # the list moves on under the letters
         t.app.desk.pump()
