@@ -49,6 +49,8 @@ def _terminal_alone(arguments: Sequence[str]) -> argparse.Namespace | None:
 
 def _terminal_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--queue", metavar="NAME", default="main", help="the queue that the terminal shows")
+    themes = "the terminal's theme, from now on: dark, light, high-contrast, 16-colours, mono, or one of your own"
+    parser.add_argument("--theme", metavar="NAME", help=themes)
     server_options(parser)
     parser.set_defaults(run=terminal.run)
 

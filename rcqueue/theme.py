@@ -13,6 +13,9 @@ from rcqueue.safe_text import safe_text
 
 DEFAULT = "dark"
 COLORS = ("text", "background", "cursor", "dim", "mine", "bad", "warn")
+#: What a theme may add to a meaning beside its colour, or instead: some of ATTRIBUTES. `field` is a field to type in.
+WEIGHTS = {"dim": "none", "mine": "none", "bad": "none", "warn": "none", "cursor": "bold", "field": "none"}
+ATTRIBUTES = ("bold", "underline", "reverse", "italic")
 
 
 class ThemeError(Exception):
@@ -56,8 +59,10 @@ def read(file: Path) -> Theme:
     except ValueError as error:  # TOML that does not parse, or no UTF-8
         raise ThemeError(f"{file}: expected TOML: {safe_text(str(error), limit=200)}") from None
     for key in data:
-        if key not in ("name", "dark", "colors"):
-            raise ThemeError(f"{file}: {safe_text(key, limit=40)}: unknown; expected name, dark and [colors]")
+        if key not in ("name", "dark", "colors", "weights"):
+            raise ThemeError(
+                f"{file}: {safe_text(key, limit=40)}: unknown; expected name, dark, [colors] and [weights]"
+            )
     if data.get("name") != file.stem:
         raise ThemeError(f'{file}: name: expected "{file.stem}", as the file is called')
     if not isinstance(dark := data.get("dark", True), bool):
@@ -69,9 +74,16 @@ def read(file: Path) -> Theme:
         if key not in COLORS:
             raise ThemeError(f"{file}: colors.{safe_text(key, limit=40)}: unknown; expected one of {', '.join(COLORS)}")
     colors = {key: _color(file, key, given.get(key)) for key in COLORS}
+    weights = _weights(file, data.get("weights", {}))
+    ansi = colors["background"].startswith("ansi_")  # the terminal's own colours, whatever they look like there
+    if odd := [key for key, value in colors.items() if value.startswith("ansi_") != ansi]:
+        raise ThemeError(
+            f"{file}: colors.{odd[0]}: expected all colours as #rrggbb, or all as names of the terminal's own"
+        )
     return Theme(
         name=f"rcqueue-{file.stem}",
         dark=dark,
+        ansi=ansi,
         primary=colors["mine"],
         secondary=colors["mine"],
         accent=colors["mine"],
@@ -84,13 +96,38 @@ def read(file: Path) -> Theme:
         success=colors["mine"],
         text_alpha=1.0,
         variables={f"queue-{key}": value for key, value in colors.items()}
+        | {f"queue-{key}-weight": value for key, value in weights.items()}
         | {
-            "input-cursor-background": colors["text"],
-            "input-cursor-foreground": colors["background"],
+            # What is behind a question: paler, where colours can be mixed.
+            "queue-veil": "transparent" if ansi else f"{colors['background']} 60%",
+            "input-cursor-background": colors["background" if ansi else "text"],
+            "input-cursor-foreground": colors["text" if ansi else "background"],
+            "input-cursor-text-style": "reverse" if ansi else "none",
             "block-cursor-background": colors["cursor"],
             "block-cursor-foreground": colors["text"],
-        },
+        }
+        | (_ansi_variables(colors) if ansi else {}),
     )
+
+
+def _ansi_variables(colors: dict[str, str]) -> dict[str, str]:
+    """What Textual can't make by mixing where colours are names."""
+    front, back = colors["text"], colors["background"]
+    pairs = {"ansi": (front, back), "input-selection": (back, front), "screen-selection": (back, front)}
+    variables = {f"{name}-foreground": front for name, (front, _) in pairs.items()}
+    return variables | {f"{name}-background": back for name, (_, back) in pairs.items()} | {"border-blurred": front}
+
+
+def _weights(file: Path, given: object) -> dict[str, str]:
+    if not isinstance(given, dict):
+        raise ThemeError(f"{file}: [weights]: expected a table with some of {', '.join(WEIGHTS)}")
+    for key, value in given.items():
+        if key not in WEIGHTS:
+            known = ", ".join(WEIGHTS)
+            raise ThemeError(f"{file}: weights.{safe_text(key, limit=40)}: unknown; expected some of {known}")
+        if not isinstance(value, str) or not value or set(value.split()) - {*ATTRIBUTES, "none"}:
+            raise ThemeError(f"{file}: weights.{key}: expected some of {', '.join(ATTRIBUTES)}, or none")
+    return WEIGHTS | given
 
 
 def _color(file: Path, key: str, value: object) -> str:

@@ -21,7 +21,7 @@ FOLDER = Path("screenshots")
 #: Name of the picture, and the snapshot that it is drawn from; each at both sizes.
 PICTURES = {
     "queue": "test_queue[dark-{size}]",
-    "queue-light": "test_queue[light-{size}]",
+    **{f"queue-{name}": f"test_queue[{name}-{{size}}]" for name in ("light", "high-contrast", "16-colours", "mono")},
     "queue-refusal": "test_queue_refusal[{size}]",
     "queue-facets": "test_queue_facets[{size}]",
     "queue-columns": "test_queue_columns[{size}]",

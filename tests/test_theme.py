@@ -9,37 +9,25 @@ from textual.color import Color
 
 from rcqueue import theme
 
+from .contrast import contrast
+
 GOOD = (theme.packaged() / "dark.toml").read_text().replace('name = "dark"', 'name = "mine"')
 
 
-@pytest.mark.parametrize("name", ["dark", "light"])
-def test_packaged_themes_can_be_read(name: str) -> None:
+@pytest.mark.parametrize("name", ["dark", "light", "high-contrast"])
+def test_each_colour_can_be_read_on_the_background_and_under_the_cursor(name: str) -> None:
     made = theme.load(name, [theme.packaged()])
-    text, background = (Color.parse(made.variables[f"queue-{key}"]) for key in ("text", "background"))
+    colors = {key: Color.parse(made.variables[f"queue-{key}"]).rgb for key in theme.COLORS}
     for key in ("text", "dim", "mine", "bad", "warn"):
-        color = Color.parse(made.variables[f"queue-{key}"])
-        assert background.get_contrast_text().a and _contrast(color, background) >= 4.0, key
-    assert made.dark == (_luminance(background) < _luminance(text))
-
-
-def _luminance(color: Color) -> float:
-    def part(value: int) -> float:
-        share = value / 255
-        return share / 12.92 if share <= 0.03928 else ((share + 0.055) / 1.055) ** 2.4
-
-    return 0.2126 * part(color.r) + 0.7152 * part(color.g) + 0.0722 * part(color.b)
-
-
-def _contrast(one: Color, other: Color) -> float:
-    high, low = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return (high + 0.05) / (low + 0.05)
+        for behind in ("background", "cursor"):
+            assert contrast(colors[key], colors[behind]) >= (7 if name == "high-contrast" else 4.5), (key, behind)
 
 
 def test_one_s_own_takes_the_place_of_a_packaged_one(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(GOOD)
     (tmp_path / "dark.toml").write_text(GOOD.replace('"mine"', '"dark"').replace("#14171a", "#000000"))
     where = (tmp_path, theme.packaged())
-    assert theme.names(where) == ["dark", "light", "mine"]
+    assert theme.names(where) == ["16-colours", "dark", "high-contrast", "light", "mine", "mono"]
     assert theme.load("dark", where).background == "#000000"
 
 
@@ -48,11 +36,15 @@ def test_one_s_own_takes_the_place_of_a_packaged_one(tmp_path: Path) -> None:
     [
         (("#14171a", "red-ish"), "colors.background: 'red-ish'; expected a colour such as"),
         (('cursor = "#2b333b"', ""), "colors.cursor: missing; expected a colour"),
-        (('dim = "#7d858d"', "dim = 7"), "colors.dim: no text; expected a colour"),
+        (('dim = "#949ca4"', "dim = 7"), "colors.dim: no text; expected a colour"),
         (('mine = "', 'mein = "'), "colors.mein: unknown; expected one of text, background"),
         (("dark = true", 'dark = "yes"'), "dark: expected true or false"),
         (('name = "mine"', 'name = "other"'), 'name: expected "mine"'),
-        (("[colors]", "[colours]"), "colours: unknown; expected name, dark and [colors]"),
+        (('"#14171a"', '"ansi_black"'), "colors.text: expected all colours as #rrggbb, or all as names"),
+        (("[colors]", "[weights]\nmine = 'loud'\n[colors]"), "weights.mine: expected some of bold, underline"),
+        (("[colors]", "[weights]\nall = 'bold'\n[colors]"), "weights.all: unknown; expected some of dim, mine"),
+        (("[colors]", "weights = 1\n[colors]"), "[weights]: expected a table with some of dim, mine"),
+        (("[colors]", "[colours]"), "colours: unknown; expected name, dark, [colors] and [weights]"),
         (('"#14171a"', '"#14171a'), "expected TOML"),
     ],
 )

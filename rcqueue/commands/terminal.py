@@ -22,9 +22,17 @@ def run(args: argparse.Namespace) -> int:
     from rcqueue import settings
     from rcqueue.app import RcqueueApp, Start, ThemeError
 
+    own = settings.load()
+    start = Start(profile=profile, token=token, queue=args.queue, settings=own)
+    start.theme = args.theme or start.theme
     try:
-        app = RcqueueApp(Start(profile=profile, token=token, queue=args.queue, settings=settings.load()))
+        app = RcqueueApp(start)
     except ThemeError as wrong:
         raise Failure(USAGE, str(wrong)) from None
+    if args.theme:
+        try:
+            own.keep("theme", args.theme)
+        except settings.SettingsError as error:
+            own.wrong.append(str(error))
     app.run()
     return app.return_code or 0

@@ -47,7 +47,7 @@ class Columns(ModalScreen[tuple[tuple[str, ...], str] | None]):
     ]
 
     CSS = """
-    Columns { align: center middle; background: $queue-background 60%; }
+    Columns { align: center middle; background: $queue-veil; }
     Columns > Vertical {
         width: 76; max-width: 98%; height: auto; padding: 1 2;
         border: solid $queue-dim; background: $queue-background;

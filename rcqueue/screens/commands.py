@@ -52,7 +52,7 @@ class Palette(CommandPalette):
     """Textual's, with these commands alone, as quiet as the rest."""
 
     CSS = """
-    Palette { background: $queue-background 60%; }
+    Palette { background: $queue-veil; }
     Palette > Vertical { width: 76; max-width: 96%; margin-top: 2; }
     Palette SearchIcon, Palette LoadingIndicator { display: none; }
     Palette #--input, Palette #--input.--list-visible {
@@ -60,12 +60,15 @@ class Palette(CommandPalette):
     }
     Palette CommandInput, Palette CommandInput:focus {
         border: none; height: 1; margin-top: 1; padding: 0; background: $queue-cursor;
+        &:ansi { background: $queue-cursor; color: $queue-text; }
     }
     Palette CommandList, Palette CommandList.--populating {
         border: none; border-bottom: solid $queue-dim; scrollbar-size: 0 0; max-height: 14; padding: 1 0;
         background: $queue-background;
         & > .option-list--option { text-style: none; padding: 0 2; color: $queue-text; }
-        & > .option-list--option-highlighted { background: $queue-cursor; color: $queue-text; text-style: bold; }
+        & > .option-list--option-highlighted {
+            background: $queue-cursor; color: $queue-text; text-style: $queue-cursor-weight;
+        }
     }
     """
 

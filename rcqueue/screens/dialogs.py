@@ -26,7 +26,7 @@ class Ask(ModalScreen[str | None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
 
     CSS = """
-    Ask { align: center middle; background: $queue-background 60%; }
+    Ask { align: center middle; background: $queue-veil; }
     Ask > Vertical {
         width: 72; max-width: 96%; height: auto; padding: 1 2;
         border: solid $queue-dim; background: $queue-background;
@@ -84,7 +84,7 @@ class Told(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q", "leave", show=False)]
 
     CSS = """
-    Told { align: center middle; background: $queue-background 60%; }
+    Told { align: center middle; background: $queue-veil; }
     Told > Vertical {
         width: 110; max-width: 98%; height: auto; max-height: 90%; padding: 1 2;
         border: solid $queue-dim; background: $queue-background;

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 class LoginScreen(ModalScreen[None]):
     CSS = """
-    LoginScreen { align: center middle; background: $queue-background 60%; }
+    LoginScreen { align: center middle; background: $queue-veil; }
     LoginScreen > Vertical {
         width: 64; max-width: 96%; height: auto; padding: 1 2;
         border: solid $queue-dim; background: $queue-background;

@@ -35,7 +35,7 @@ class Options(ModalScreen[dict[str, Any] | None]):
     ]
 
     CSS = """
-    Options { align: center middle; background: $queue-background 60%; }
+    Options { align: center middle; background: $queue-veil; }
     Options > Vertical {
         width: 76; max-width: 98%; height: auto; padding: 1 2;
         border: solid $queue-dim; background: $queue-background;

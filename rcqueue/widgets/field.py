@@ -16,7 +16,14 @@ class Field(Input):
         padding: 0;
         background: $queue-cursor;
         color: $queue-text;
-        &>.input--placeholder { color: $queue-dim; }
+        text-style: $queue-field-weight;
+        &>.input--placeholder { color: $queue-dim; text-style: none; }
+        &:ansi {
+            background: $queue-cursor;
+            color: $queue-text;
+            &>.input--placeholder { color: $queue-dim; text-style: none; }
+            &>.input--cursor { background: $queue-background; color: $queue-text; text-style: reverse; }
+        }
     }
     """
 

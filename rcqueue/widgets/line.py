@@ -16,7 +16,7 @@ from textual.widget import Widget
 #: (text, style): a style is "" or some of PENS, divided by spaces; each adds to the ones before it.
 Piece = tuple[str, str]
 
-#: What a style adds: the theme's colour of the text, of what is behind it, and the weight.
+#: What a style adds: the theme's colour of the text, of what is behind it, and the weight; the theme may add to that.
 PENS = {
     "dim": ("queue-dim", "", ""),
     "mine": ("queue-mine", "", ""),
@@ -24,7 +24,7 @@ PENS = {
     "warn": ("queue-warn", "", ""),
     "strong": ("", "", "bold"),
     "tab": ("", "", "bold underline"),
-    "cursor": ("", "queue-cursor", "bold"),
+    "cursor": ("", "queue-cursor", ""),
 }
 
 
@@ -54,7 +54,8 @@ class Styled(Widget):
     def _added(self, color: str, behind: str, weight: str) -> Style:
         colors = self.app.theme_variables
         front, back = (Color.parse(colors[name]).rich_color if name else None for name in (color, behind))
-        return Style(color=front, bgcolor=back) + Style.parse(weight)
+        own = colors.get(f"{color or behind}-weight", "none")
+        return Style(color=front, bgcolor=back) + Style.parse(weight) + Style.parse("" if own == "none" else own)
 
     def strip(self, pieces: Iterable[Piece], width: int) -> Strip:
         """The pieces in exactly `width` cells; what is too long is cut."""

@@ -85,7 +85,7 @@ def keys(*pressed: str, shows: str = "") -> Steps:
 
 
 @SIZES
-@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("theme", ["dark", "light", "high-contrast", "16-colours", "mono"])
 def test_queue(snap_compare: Compare, size: tuple[int, int], theme: str) -> None:
     async def steps(t: Terminal) -> None:
         message = sorted(t.store.messages, reverse=True)[2]
