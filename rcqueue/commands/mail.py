@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from rcqueue.model.actions import named
+from rcqueue.model.fields import kind_of
 
 from .arguments import FILTER_HELP, Commands, ids_of, json_option, number
 from .connect import Run, connected
@@ -141,7 +142,18 @@ def _cells(row: Row, out: Out) -> list[object]:
     score = "" if row.score is None else f"{row.score:.1f}"
     shown = size(row.size) if out.tty else row.size
     at = out.when(row.timestamp, "%Y-%m-%d %H:%M")
-    return [row.id, at, row.status, row.verdict, score, shown, claim, row.fromEmail, to, row.subject]
+    return [
+        row.id,
+        at,
+        row.status,
+        kind_of(row.verdict, row.status),
+        score,
+        shown,
+        claim,
+        row.fromEmail,
+        to,
+        row.subject,
+    ]
 
 
 # -- facets

@@ -8,6 +8,7 @@ from typing import Any
 
 from rcqueue.client.api import PartModel
 from rcqueue.client.dump import hex_lines
+from rcqueue.model.fields import kind_of
 from rcqueue.model.journal import History, Step, Timeline
 from rcqueue.model.mail import (
     Attachment,
@@ -35,7 +36,10 @@ def render(model: PartModel, when: When) -> Iterator[str]:
             if part is not None:
                 yield ""
                 yield title
-                yield from render(part, when)
+                if isinstance(part, VerdictDetail):
+                    yield from _verdict(part, model.row.status)
+                else:
+                    yield from render(part, when)
         if model.seen:
             yield ""
             yield "SEEN BY"
@@ -148,11 +152,11 @@ def _envelope(envelope: Envelope, when: When) -> Iterator[str]:
         yield f"(and {envelope.more} mails more)"
 
 
-def _verdict(verdict: VerdictDetail) -> Iterator[str]:
+def _verdict(verdict: VerdictDetail, status: str = "") -> Iterator[str]:
     score = "" if verdict.score is None else f"  {verdict.score:g}"
     required = "" if verdict.required is None else f" (of {verdict.required:g})"
     reason = f"  {verdict.reason}" if verdict.reason else ""
-    yield f"{verdict.verdict}{score}{required}{reason}"
+    yield f"{kind_of(verdict.verdict, status) or 'clean'}{score}{required}{reason}"
     for rule in verdict.rules:
         points = "" if rule.points is None else f"{rule.points:.1f}"
         yield f"{points:>7}  {rule.name}" + (f"  {rule.description}" if rule.description else "")

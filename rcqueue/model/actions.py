@@ -154,7 +154,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "mail.rescan",
         "scan it again by the rules of now; many: a what-if",
-        None,
+        "E",
         _Q,
         Right.RELEASE,
         True,

@@ -31,6 +31,7 @@ OURS = (b"x-rcq-", b"x-rcqueue-")
 _FIELD = rb"(?im)^%s[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*"
 _OURS = re.compile(_FIELD % rb"X-(?:Rcq|Rcqueue)-[!-9;-~]*")
 _OUR_PASS = re.compile(_FIELD % PASS_FIELD.encode())
+_MBOX_LINE = re.compile(rb">*From (?![ \t]*:)[^\r\n]*(?:\r\n?|\n)")
 _EMPTY_LINE = re.compile(rb"\n\r?\n")
 _PASS = re.compile(r"a=(\d{1,9}); t=(\d{1,12}); h=([0-9a-f]{64})")
 
@@ -69,6 +70,13 @@ def check(keys: Sequence[bytes], raw: bytes, sender: str, recipient: str, now: i
         if hmac.compare_digest(said[3], _mac(key, releases[0], attempt, end, sender, recipient, digest)):
             return Pass(releases[0], attempt)
     return None
+
+
+def on_top(raw: bytes, fields: bytes) -> bytes:
+    """The message with more fields on top; below a line by which mailboxes are divided, if it begins with one: to a
+    mail server that is no field, and anywhere but in the first line it would end the header there."""
+    at = found.end() if (found := _MBOX_LINE.match(raw)) else 0
+    return raw[:at] + fields + raw[at:]
 
 
 def without_ours(raw: bytes) -> tuple[bytes, int]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
+from rcqueue.model.fields import kind_of
 from rcqueue.safe_text import safe_text
 
 from .line import Piece
@@ -211,7 +212,8 @@ def _cell(column: str, mail: Mail, layout: Layout, look: Look, *, mine: bool) ->
         case "score":
             return "" if mail.score is None else f"{mail.score:.1f}", ""
         case "kind":
-            return _KINDS.get(mail.verdict, mail.verdict), "bad" if mail.verdict == "VIRUS" else ""
+            kind = kind_of(mail.verdict, mail.status)
+            return _KINDS.get(kind, kind), "bad" if mail.verdict == "VIRUS" else ""
         case "from":
             return mail.fromEmail or mail.sender or ("<>" if mail.sender == "" else ""), ""
         case "to":

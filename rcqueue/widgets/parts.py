@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
+from rcqueue.model.fields import kind_of
+
 from .columns import SOON
 from .line import Piece
 from .pane import NAME, Entry
@@ -127,12 +129,21 @@ def degraded(why: str | None) -> list[Entry]:
 def verdict(row: Row, detail: VerdictDetail | None) -> list[Entry]:
     if detail is None:
         score = "" if row.score is None else f"   {row.score:.1f} points"
-        return [Entry(f"{row.verdict}{score}", "Verdict"), *(Entry(name, indent=2) for name in row.rules or ())]
+        return [
+            Entry(f"{kind_of(row.verdict, row.status) or 'clean'}{score}", "Verdict"),
+            *(Entry(name, indent=2) for name in row.rules or ()),
+        ]
     points = ""
     if detail.score is not None:
         needed = "" if detail.required is None else f", {detail.required:.1f} needed"
         points = f"   {detail.score:.1f} points{needed}"
-    entries = [Entry(f"{detail.verdict}{points}", "Verdict", "bad" if detail.verdict == "VIRUS" else "")]
+    entries = [
+        Entry(
+            f"{kind_of(detail.verdict, row.status) or 'clean'}{points}",
+            "Verdict",
+            "bad" if detail.verdict == "VIRUS" else "",
+        )
+    ]
     if detail.reason:
         entries.append(Entry(detail.reason, "Reason"))
     if detail.scans:

@@ -298,6 +298,12 @@ def test_show_what_is_not_there(standin: StandIn, signed_in: Cli) -> None:
     assert "'nonsense' is no id: a message's has 13 characters" in ended.err
 
 
+def test_clean_mail_that_passed_has_no_kind(standin: StandIn, signed_in: Cli) -> None:
+    kinds = [("PASSED", "POLICY"), ("PASSED", "SPAM"), ("ONHOLD", "POLICY")]
+    standin.rows = [row(n, status=status, verdict=verdict) for n, (status, verdict) in enumerate(kinds)]
+    assert [line.split("\t")[3] for line in signed_in("list", "status:any").out.splitlines()] == ["", "SPAM", "POLICY"]
+
+
 # -- watch
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rcqueue.model.mail import Dsn
-from rcqueue.server.passes import RELEASE_FIELD, without_ours
+from rcqueue.server.passes import RELEASE_FIELD, on_top, without_ours
 from rcqueue.server.smtp_data import normalised
 
 CHUNK = 64 * 1024
@@ -28,7 +28,7 @@ class Parcel:
     def stuffed(self) -> Iterator[bytes]:
         """`data` in chunks for the wire, dots stuffed; the final dot is not among them (RFC 5321 4.5.2)."""
         # Every CR and LF in `data` is part of a CRLF, so a dot at the start of a line is found after CRLF, whatever
-        # line end the next hop goes by. The first line is ours and starts with no dot.
+        # line end the next hop goes by. The first line starts with no dot: it is ours, or divides mailboxes.
         stuffed = memoryview(self.data.replace(b"\r\n.", b"\r\n.."))
         for start in range(0, len(stuffed), CHUNK):
             yield bytes(stuffed[start : start + CHUNK])
@@ -59,8 +59,8 @@ def parcel(
     header = raw[: body_start.end()] if (body_start := re.search(rb"\n\r?\n", raw)) else raw
     if not (sender + recipient).isascii() or (smtputf8 and not header.isascii()):
         needs.add("smtputf8")
-    if (field := sign(sender, top + body)) is not None:
+    if (field := sign(sender, on_top(body, top))) is not None:
         top += "{}: {}\r\n".format(*field).encode("ascii")
-    data = top + body
+    data = on_top(body, top)
     asked = (dsn.mail, dsn.recipients.get(recipient, "")) if dsn is not None else ("", "")
     return Parcel(sender, recipient, data, frozenset(needs), noted, asked)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from rcqueue.model.scan import Action
-from rcqueue.server.passes import without_ours
+from rcqueue.server.passes import on_top, without_ours
 from rcqueue.server.scan.decide import Decision
 from rcqueue.server.scan.judge import Judgement
 
@@ -46,4 +46,4 @@ def plan(judgement: Judgement, recipients: Sequence[str], *, one_answer: bool) -
 def passed_on(raw: bytes, headers: Iterable[tuple[str, str]]) -> bytes:
     """The message as it goes on: `headers` on top, and without the fields that only we write."""
     top = "".join(f"{name}: {value}\r\n" for name, value in headers).encode("ascii")
-    return top + without_ours(raw)[0]
+    return on_top(without_ours(raw)[0], top)
