@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -15,7 +16,9 @@ from pathlib import Path
 
 from rcqueue.model.query import QueryError, parse
 from rcqueue.safe_text import forbidden, safe_text
+from rcqueue.server.reading.authors import marked, results
 from rcqueue.server.reading.deep import read_deep
+from rcqueue.server.reading.lookalike import Own
 from rcqueue.server.reading.scan import scan
 from tests.hostile_mail import hostile_messages
 from tests.payloads import PAYLOADS
@@ -23,6 +26,13 @@ from tests.payloads import PAYLOADS
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "60"))
 SLOW = 2.0
 
+OURS = Own(["acme.example", "bank.example"])
+OPENS = re.compile(r"(?i)\b(?:https?|ftp)://\w")
+PAGES = [
+    '<p style="display:none;color:#fff">x<a href="http://acme.example@xn--80ak6aa92e.example/?u=https://b">acme.example</a>',
+    '<font color=white>y</font><form action="http://a.example"><input type=password><img src="https://c.example/d">',
+    "http://a.example/b www.c.example ftp://d.example mailto:e@f.example <table bgcolor=#000><td hidden>z</td></table>",
+]
 QUERIES = ["status:any from:a.example", 'subject:"a \\" b" -score:>8', "age:<2h claim:none", "id:38GBWEAP4001F to:x@y"]
 
 
@@ -53,6 +63,15 @@ def mutate(rng: random.Random, data: bytes, pool: list[bytes]) -> bytes:
 def check_scan(data: bytes) -> None:
     found = scan(data)
     assert not (found.degraded or "").startswith("the scan failed"), found.degraded
+    marked(found.authors, "a@b.example", OURS)
+    results(found.authentication, ["mx.acme.example"])
+
+
+def check_html(data: bytes) -> None:
+    """No link of what is shown opens anywhere."""
+    deep = read_deep(b"Content-Type: text/html\r\n\r\n" + data)
+    assert not OPENS.search(deep.text), OPENS.search(deep.text)
+    assert not any(OPENS.search(link.to) for link in deep.links)
 
 
 def check_deep(data: bytes) -> None:
@@ -76,6 +95,7 @@ def check_safe_text(data: bytes) -> None:
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "scan": check_scan,
     "deep": check_deep,
+    "html": check_html,
     "query": check_query,
     "safe_text": check_safe_text,
 }
@@ -86,7 +106,13 @@ def main() -> int:
     rng = random.Random(seed)
     mails = [raw for _, raw in hostile_messages(120, seed & 0xFFFF) if len(raw) < 200_000]
     texts = [text.encode("utf-8", "surrogatepass") for _, text in PAYLOADS]
-    pools = {"scan": mails, "deep": mails, "query": [q.encode() for q in QUERIES] + texts, "safe_text": texts + mails}
+    pools = {
+        "scan": mails,
+        "deep": mails,
+        "html": [page.encode() for page in PAGES],
+        "query": [q.encode() for q in QUERIES] + texts,
+        "safe_text": texts + mails,
+    }
     status = 0
     for name, check in TARGETS.items():
         pool, ends, runs, slowest = pools[name], time.monotonic() + SECONDS, 0, 0.0
