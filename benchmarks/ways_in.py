@@ -19,7 +19,7 @@ SESSIONS, MAILS, ROUNDS, SIZE = 4, 400, 6, 4096
 QUICK = 20, 1
 MOST_MILTER, MOST_FILTER = 1 / 0.85, 1 / 0.75  #: times ours: the plain one may be no more than this
 
-_SERVE = """
+SERVE = """
 import asyncio, json, sys, uvloop
 from rcqueue.server.asgi import Server
 from rcqueue.server.config import Config
@@ -73,7 +73,7 @@ def _delivered(postfix: Postfix) -> int:
 async def _milters() -> AsyncIterator[tuple[Postfix, Postfix]]:
     ours, plain = free_port(), free_port()
     async with _ours(milter={"listen": f"127.0.0.1:{ours}"}), _plain("plain_milter", plain):
-        await comes(lambda: _listen(ours, plain))
+        await comes(lambda: listen(ours, plain))
         async with _through_milter(ours) as first, _through_milter(plain) as second:
             yield first, second
 
@@ -87,7 +87,7 @@ async def _filters() -> AsyncIterator[tuple[Postfix, Postfix]]:
     ours, behind_ours, plain, behind_plain = (free_port() for _ in range(4))
     config = {"listen": f"127.0.0.1:{ours}", "reinject": f"127.0.0.1:{behind_ours}"}
     async with _ours(filter=config), _plain("plain_filter", plain, behind_plain):
-        await comes(lambda: _listen(ours, plain))
+        await comes(lambda: listen(ours, plain))
         async with _through_filter(ours, behind_ours) as first, _through_filter(plain, behind_plain) as second:
             yield first, second
 
@@ -107,26 +107,27 @@ async def _ours(**tables: Any) -> AsyncIterator[None]:
     with tempfile.TemporaryDirectory() as folder:
         config = {"data_dir": folder, "http": {"listen": f"127.0.0.1:{free_port()}"}, **tables}
         config["smtp"] = {"listen": f"127.0.0.1:{free_port()}", "trusted": ["127.0.0.1"]}
-        async with _process("-c", _SERVE, json.dumps(config)):
+        async with process("-c", SERVE, json.dumps(config)):
             yield
 
 
-def _plain(module: str, *ports: int) -> contextlib.AbstractAsyncContextManager[None]:
-    return _process("-m", f"benchmarks.{module}", *map(str, ports))
+def _plain(module: str, *ports: int) -> contextlib.AbstractAsyncContextManager[int]:
+    return process("-m", f"benchmarks.{module}", *map(str, ports))
 
 
 @contextlib.asynccontextmanager
-async def _process(*arguments: str) -> AsyncIterator[None]:
-    process = await asyncio.create_subprocess_exec(sys.executable, *arguments)
+async def process(*arguments: str) -> AsyncIterator[int]:
+    """Python with these arguments, until it is left; its id."""
+    started = await asyncio.create_subprocess_exec(sys.executable, *arguments)
     try:
-        yield
+        yield started.pid
     finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
+        if started.returncode is None:
+            started.terminate()
+        await started.wait()
 
 
-async def _listen(*ports: int) -> bool:
+async def listen(*ports: int) -> bool:
     for port in ports:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
