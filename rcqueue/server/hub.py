@@ -124,6 +124,9 @@ class Hub:
     async def _hand_out(self) -> None:
         first, upto = self._told + 1, min(self.head, self._told + CHUNK)
         readers = list(self._readers)
+        if not readers:
+            self._told = upto
+            return
         pieces = await self._database.read(self._pieces, readers, first, upto)
         self._told = upto
         for reader, (access, piece) in pieces.items():

@@ -1,45 +1,46 @@
-"""Which mail goes when: mails that are due, a lane for each next hop, a few sessions in each lane."""
+"""Which mail goes when: mails that are due, a lane for each next hop, a few sessions in each lane.
+
+Of each lane a few attempts are begun, and their bytes read, ahead of its sessions: one commit and one read serve them
+all, and no session waits for either. What became of a mail is written while the next one is under way; the writer
+keeps the order, so it is durable before that one's dot.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
-import hashlib
 import logging
-import socket
+import time
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from rcqueue.model.act import ReleaseAs
 from rcqueue.model.health import NextHopState
-from rcqueue.model.mail import Receipt
-from rcqueue.server import passes
 from rcqueue.server.amavis import file_of
 from rcqueue.server.config import SECOND, Address, Config
-from rcqueue.server.marshal import Marshal, Refusal
+from rcqueue.server.marshal import Marshal
 from rcqueue.server.marshal.outcomes import Begun, NotWaiting, Outcome, Recover
-from rcqueue.server.marshal.show import raw_bytes
 from rcqueue.server.postfix import PostfixHelper
 from rcqueue.server.reading.children import Readers
 from rcqueue.server.store import tables as t
 
 from . import retry
-from .am_pdp import AmPdp, AmPdpSession, Quarantined
+from .am_pdp import AmPdp, AmPdpSession
 from .lane import UNSET, WHOLE, HopSet, Lane, MailKey
+from .load import Load, read_loads
 from .originals import Originals, waits
-from .parcel import Parcel, parcel
+from .parcel import Parcel
 from .queue_ids import queue_id_of
 from .session import Answer, HopSession
-from .ways import Original, Ways, original
+from .ways import Original, Ways
 
 log = logging.getLogger(__name__)
 
 GRACE = 10.0  #: seconds that attempts under way have to end when the server stops
 PAUSE = 0.02  #: seconds at least between two looks at the store
+SHARE = 0.1  #: of the time at most that looks take, however much is due
 LOOK_BACK = 10 * SECOND  #: a look sees again what became due this long before the last one
 NEAR = SECOND  #: a session waits so long for its turn at a next hop that has a limit; longer, and it closes
 DOWN = 5 * SECOND  #: how long a next hop that could not be reached is not asked again
@@ -107,16 +108,18 @@ class Delivery:
     async def _run(self) -> None:
         while not self._stopping:
             sleep = 1.0
+            began = time.monotonic()
             try:
                 sleep = await self._look()
             except Exception:
                 log.exception("delivery: the store could not be read")
+            took = time.monotonic() - began
             # Not wait_for: Python 3.11's loses a cancellation that comes together with the event.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(sleep):
                     await self._woken.wait()
             self._woken.clear()
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(max(PAUSE, took / SHARE - took))
 
     async def _look(self) -> float:
         """Puts what is due into its lane; how many seconds later something else will be."""
@@ -140,8 +143,9 @@ class Delivery:
             if wait := lane.wait(now):
                 next_turn = min(next_turn, wait) if lane.waiting else next_turn
                 continue
-            for _ in range(min(self._config.sessions - lane.sessions, lane.waiting)):
-                self._open(lane)
+            if lane.waiting and not lane.feeding:
+                lane.feeding = True
+                self._begin(self._feed(lane), f"feeds-{lane.hop}")
         if any(key not in self._known for key in stray):  # an attempt that could not put its end on record
             await self._recover()
         return min(WHOLE if later is None else later - now, next_turn) / SECOND
@@ -165,36 +169,90 @@ class Delivery:
 
     # -- sessions
 
-    def _open(self, lane: Lane) -> None:
-        lane.sessions += 1
-        self._begin(self._session(lane), f"delivery-{lane.hop}")
-
     def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
         self._sessions.add(task)
         task.add_done_callback(self._sessions.discard)
 
     async def _session(self, lane: Lane) -> None:
-        session = self._connection(lane.hop)
+        session, end = self._connection(lane.hop), None
         try:
-            while (key := await self._take(lane)) is not None:
+            while (ready := await lane.next()) is not None:
+                begun, load = ready
                 try:
-                    await self._attempt(lane, session, key)
-                except Exception:  # its end is not on record: a look settles it, a second later
-                    log.exception("delivery: an attempt failed")
-                    asyncio.get_running_loop().call_later(1, self.wake)
-                finally:
-                    self._known.discard(key)
+                    answer, load = await self._send(lane, session, begun, load)
+                except BaseException as error:
+                    self._unended(begun, error)
+                    if not isinstance(error, Exception):
+                        raise
+                    continue
+                if end is not None:
+                    await end
+                end = asyncio.create_task(self._put_on_record(lane, begun, answer, load))
         finally:
             lane.sessions -= 1  # before the goodbyes: what comes now opens a session of its own
+            if end is not None:
+                await end
             await session.close()
 
-    async def _take(self, lane: Lane) -> MailKey | None:
-        """The next mail for a session, which waits for its turn if that is near."""
-        while not self._stopping and lane.waiting and (wait := lane.wait(self._marshal.clock.now())) <= NEAR:
+    async def _put_on_record(self, lane: Lane, begun: Begun, answer: Answer, load: Load) -> None:
+        try:
+            await self._end(str(lane.hop), begun, answer, load)
+        except Exception as error:
+            self._unended(begun, error)
+        else:
+            self._known.discard((begun.message, begun.n))
+
+    def _unended(self, begun: Begun, error: BaseException) -> None:
+        """An attempt has no end on record: a look settles it, a second later."""
+        if isinstance(error, Exception):
+            log.error("delivery: an attempt failed", exc_info=error)
+        self._known.discard((begun.message, begun.n))
+        asyncio.get_running_loop().call_later(1, self.wake)
+
+    async def _feed(self, lane: Lane) -> None:
+        """Begins what waits in a lane, as many at a time as it has sessions, and opens those."""
+        try:
+            while keys := await self._take(lane):
+                begun = await asyncio.gather(*(self._begin_attempt(lane, key) for key in keys))
+                ready = [one for one in begun if one is not None]
+                loads = await self._marshal.database.read(read_loads, ready, self._key)
+                for one in zip(ready, loads, strict=True):
+                    lane.ready.put_nowait(one)
+                    if lane.sessions < self._config.sessions:
+                        lane.sessions += 1
+                        self._begin(self._session(lane), f"delivery-{lane.hop}")
+                if ready:
+                    lane.all_taken.clear()
+                    await lane.all_taken.wait()
+        except Exception:  # what was begun has no end on record: a look settles it, a second later
+            log.exception("delivery: attempts could not be begun")
+            asyncio.get_running_loop().call_later(1, self.wake)
+        finally:
+            lane.feeding = False
+            self.wake()
+
+    async def _take(self, lane: Lane) -> list[MailKey]:
+        """The next mails of a lane, as many as it has sessions, waiting for their turn if that is near."""
+        taken: list[MailKey] = []
+        while not self._stopping and lane.waiting and len(taken) < self._config.sessions:
+            wait = lane.wait(self._marshal.clock.now())
             if not wait:
-                return lane.take(self._marshal.clock.now())
-            await asyncio.sleep(wait / SECOND)
+                taken.append(lane.take(self._marshal.clock.now()))
+            elif taken or wait > NEAR:
+                break
+            else:
+                await asyncio.sleep(wait / SECOND)
+        return taken
+
+    async def _begin_attempt(self, lane: Lane, key: MailKey) -> Begun | None:
+        try:
+            return await self._marshal.begin_attempt(*key, str(lane.hop))
+        except NotWaiting:  # recalled meanwhile
+            self._known.discard(key)
+        except BaseException:
+            self._known.discard(key)
+            raise
         return None
 
     def _connection(self, hop: Address | AmPdp) -> _Session:
@@ -202,15 +260,8 @@ class Delivery:
             return AmPdpSession(hop, self._config.timeout)
         return HopSession(hop, self._config.timeout, self._config.tls_of(hop))
 
-    async def _attempt(self, lane: Lane, session: _Session, key: MailKey) -> None:
-        try:
-            begun = await self._marshal.begin_attempt(*key, str(lane.hop))
-        except NotWaiting:
-            return  # recalled meanwhile
-        await self._deliver(lane, session, begun)
-
-    async def _deliver(self, lane: Lane, session: _Session, begun: Begun) -> None:
-        load = await self._marshal.database.read(_load, begun, self._key)
+    async def _send(self, lane: Lane, session: _Session, begun: Begun, load: Load) -> tuple[Answer, Load]:
+        """What the next hop says to it; `load` with what was made of it."""
         if isinstance(load.parcel, Original):
             load = replace(load, parcel=await self._ways.parcel(load.parcel, begun))
         if isinstance(session, AmPdpSession) and begun.way is not None:  # it was recalled and released anew meanwhile
@@ -226,7 +277,7 @@ class Delivery:
             lane.heard(answer, self._marshal.clock.now())
             if answer.unreachable:
                 lane.down, lane.down_until = answer, self._marshal.clock.now() + DOWN
-        await self._end(str(lane.hop), begun, answer, load)
+        return answer, load
 
     async def _original(self, originals: Originals, message: int, keys: set[MailKey]) -> None:
         """Hands a message over where its original waits, or, where that can't be, its mails by SMTP."""
@@ -235,14 +286,15 @@ class Delivery:
                 if self._stopping:
                     return
                 for begun, answer in await originals.attempt(message):
+                    (load,) = await self._marshal.database.read(read_loads, [begun], self._key)
                     if answer is not None:
-                        load = await self._marshal.database.read(_load, begun, self._key)
                         await self._end("", begun, answer, load)
                         continue
                     hop = self._config.of(begun.recipient)
                     session = self._connection(hop)
                     try:
-                        await self._deliver(self._lane(hop), session, begun)
+                        answer, load = await self._send(self._lane(hop), session, begun, load)
+                        await self._end(str(hop), begun, answer, load)
                     finally:
                         await session.close()
         except Exception:  # what has no end on record, a look settles
@@ -251,7 +303,7 @@ class Delivery:
         finally:
             self._known.difference_update(keys)
 
-    async def _hand_over(self, session: _Session, load: _Load, goods: Parcel, begun: Begun) -> Answer:
+    async def _hand_over(self, session: _Session, load: Load, goods: Parcel, begun: Begun) -> Answer:
         committed = False
 
         async def before_dot() -> None:
@@ -269,7 +321,7 @@ class Delivery:
             outcome = Outcome.UNCERTAIN if committed else Outcome.RETRY
             return Answer(outcome, 0, f"the server could not hand it over ({type(error).__name__})")
 
-    async def _end(self, hop: str, begun: Begun, answer: Answer, load: _Load) -> None:
+    async def _end(self, hop: str, begun: Begun, answer: Answer, load: Load) -> None:
         outcome, reply, wait = answer.outcome, answer.reply, None
         if outcome is Outcome.RETRY:
             now = self._marshal.clock.now()
@@ -303,54 +355,3 @@ def _due(
     stray = connection.execute(select(mail.message, mail.n).where(releasing, mail.due.is_(None))).all()
     hops = {row.at: HopSet(row.paused is not None, row.rate) for row in connection.execute(select(t.next_hop))}
     return found, later, [(row.message, row.n) for row in stray], hops
-
-
-@dataclass(frozen=True, slots=True)
-class _Load:
-    parcel: Parcel | Original | str  #: or what is still to be made anew, or why it cannot be sent
-    quarantined: Quarantined | None  #: where amavis has it too
-    started: int
-    before: list[Any]  #: the attempts of the chain that this one goes on with, newest first
-
-
-def _load(connection: Connection, begun: Begun, key: bytes | None) -> _Load:
-    """What an attempt needs to know, read and made in a reader's thread."""
-    mine = (t.attempt.c.message == begun.message, t.attempt.c.n == begun.n)
-    attempts = connection.execute(select(t.attempt).where(*mine).order_by(t.attempt.c.number.desc())).all()
-    load = functools.partial(
-        _Load,
-        quarantined=_quarantined(connection, begun),
-        started=attempts[0].started,
-        before=retry.chain(attempts[1:], begun.release),
-    )
-    try:
-        raw = raw_bytes(connection, begun.message)
-    except Refusal as gone:
-        return load(f"it was not sent: {gone.detail}")
-    except Exception:
-        log.exception("delivery: stored bytes could not be read")
-        raw = b""
-    if hashlib.sha256(raw).digest() != begun.sha256:
-        return load("it was not sent: stored bytes do not match their hash")
-    detail = select(t.message_detail.c.receipt).where(t.message_detail.c.message == begun.message)
-    receipt = Receipt.model_validate_json(connection.execute(detail).scalar_one())
-    recipient, end = begun.recipient, attempts[0].started // SECOND + passes.VALID
-
-    def sign(sender: str, data: bytes) -> tuple[str, str] | None:
-        return (key and passes.sign(key, begun.release, begun.number, end, sender, recipient, data)) or None
-
-    dsn = receipt.dsn if recipient in receipt.recipients else None  # not of those that somebody added later
-    if begun.way is not None and begun.way.form != ReleaseAs.ORIGINAL:
-        return load(original(connection, begun, raw, receipt.smtputf8, dsn, attempts, sign))
-    return load(parcel(raw, begun.release, begun.sender, recipient, receipt.smtputf8, dsn=dsn, sign=sign))
-
-
-def _quarantined(connection: Connection, begun: Begun) -> Quarantined | None:
-    query = select(t.message.c.origin).where(t.message.c.id == begun.message)
-    file = file_of(connection.execute(query).scalar_one())
-    if file is None:
-        return None
-    released = (t.entry.c.message == begun.message, t.entry.c.kind == "mail.release")
-    who = select(t.account.c.name).join(t.entry, t.entry.c.account == t.account.c.id).where(*released)
-    name = connection.execute(who.order_by(t.entry.c.seq.desc()).limit(1)).scalar()
-    return Quarantined(*file, begun.recipient, f"{name or 'rcqueue'}@{socket.gethostname()}")

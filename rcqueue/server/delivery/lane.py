@@ -1,7 +1,9 @@
-"""A lane: the mails that wait for one next hop, how it does, and what people set for it. Pure."""
+"""A lane: the mails that wait for one next hop, how it does, and what people set for it."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -9,12 +11,14 @@ from typing import NamedTuple
 from rcqueue.model.health import NextHopState
 from rcqueue.model.mail import from_us
 from rcqueue.server.config import SECOND, Address
-from rcqueue.server.marshal.outcomes import Outcome
+from rcqueue.server.marshal.outcomes import Begun, Outcome
 
 from .am_pdp import AmPdp
+from .load import Load
 from .session import Answer
 
 MailKey = tuple[int, int]
+LINGER = 0.1  #: seconds after which a session looks whether more is going to come
 WHOLE = 60 * SECOND  #: how often a look sees all that is due
 
 
@@ -34,6 +38,9 @@ class Lane:
 
     hop: Address | AmPdp
     sessions: int = 0
+    feeding: bool = False  # whether attempts are being begun for it
+    ready: asyncio.Queue[tuple[Begun, Load]] = field(default_factory=asyncio.Queue)  # begun, and not taken by a session
+    all_taken: asyncio.Event = field(default_factory=asyncio.Event)  # by the sessions, of what was ready
     set: HopSet = UNSET
     free_at: int = 0  # when the next may go, where there is a limit
     down: Answer = field(default_factory=lambda: Answer(Outcome.RETRY, 0, ""))
@@ -66,9 +73,19 @@ class Lane:
             return WHOLE
         return max(0, self.free_at - now) if self.set.rate else 0
 
-    def take(self, now: int) -> MailKey | None:
-        if not self._turn:
-            return None
+    async def next(self) -> tuple[Begun, Load] | None:
+        """What was begun first; None when nothing is any more, and nothing is going to be soon."""
+        while self.feeding or not self.ready.empty():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LINGER):
+                    taken = await self.ready.get()
+                    if self.ready.empty():
+                        self.all_taken.set()
+                    return taken
+        return None
+
+    def take(self, now: int) -> MailKey:
+        """One of those that wait."""
         if self.set.rate:
             self.free_at = now + 60 * SECOND // self.set.rate
         customer, mails = self._turn.popleft()

@@ -7,6 +7,7 @@ import contextlib
 import re
 import socket
 import ssl
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -20,6 +21,7 @@ from rcqueue.server.marshal.outcomes import Outcome
 from .parcel import Parcel
 
 CONNECT = 30.0  #: seconds
+FRESH = 1.0  #: seconds after it took a mail in which a connection is used without asking whether it still answers
 MAX_REPLY = 1000
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]+")
@@ -75,6 +77,7 @@ class HopSession:
         self._hop, self._timeout, self._encryption = hop, timeout / SECOND, tls
         self._client: SMTP | None = None
         self._tls = ""  # version and cipher of the connection
+        self._clean_at = float("-inf")  # when it took a mail last: until the next command nothing is to be reset
 
     async def hand_over(self, parcel: Parcel, before_dot: Callable[[], Awaitable[None]]) -> Answer:
         """Sends a mail. `before_dot` is awaited when all but the final dot is sent; if it raises, so does this, and
@@ -86,7 +89,7 @@ class HopSession:
     async def _hand_over(
         self, parcel: Parcel, before_dot: Callable[[], Awaitable[None]], noted: dict[str, Any]
     ) -> Answer:
-        dot = False
+        dot, before = False, self._client
         try:
             try:
                 client = await self._ready()
@@ -105,12 +108,21 @@ class HopSession:
             asked = parcel.dsn if client.supports_extension("dsn") else ("", "")
             if asked != parcel.dsn:
                 noted["dsn"] = "not offered"
-            protocol = await self._envelope(client, parcel, asked)
+            try:
+                protocol = await self._envelope(client, parcel, asked)
+            except _LOST:
+                if client is not before:
+                    raise
+                self.drop()  # it ended after the mail before: this one has a connection of its own
+                protocol = await self._envelope(await self._ready(), parcel, asked)
             await self._body(protocol, parcel)
             await before_dot()
             protocol.write(b".\r\n")
             dot = True
-            return judge(await protocol.read_response(self._timeout * 2), dot=True)
+            answer = judge(await protocol.read_response(self._timeout * 2), dot=True)
+            if answer.outcome is Outcome.RELEASED:
+                self._clean_at = time.monotonic()
+            return answer
         except _Replied as refused:
             return judge(refused.response, dot=False)
         except _LOST as error:
@@ -140,6 +152,9 @@ class HopSession:
     async def _ready(self) -> SMTP:
         """A connection in its initial state: the one that is there, if it still answers, or a new one."""
         if self._client is not None:
+            if time.monotonic() - self._clean_at < FRESH:
+                self._clean_at = float("-inf")
+                return self._client
             with contextlib.suppress(*_LOST):
                 await self._client.rset()
                 return self._client

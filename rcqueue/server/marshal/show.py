@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from rcqueue.model.access import Access, DataClass, Right, covers
 from rcqueue.model.fields import domain_of
@@ -252,14 +252,17 @@ def _detail(connection: Connection, message: int) -> Any:
     return row
 
 
+_RAW = (
+    select(t.blob.c.data, t.blob.c.codec)
+    .join(t.message, (t.message.c.customer == t.blob.c.customer) & (t.message.c.sha256 == t.blob.c.sha256))
+    .where(t.message.c.id == bindparam("message"))
+)
+
+
 def raw_bytes(connection: Connection, message: int) -> bytes:
     """The stored bytes. No rights are checked here: a caller has been through `OpenBody`, or shows only what is
     made of them by class."""
-    found = connection.execute(
-        select(t.blob.c.data, t.blob.c.codec)
-        .join(t.message, (t.message.c.customer == t.blob.c.customer) & (t.message.c.sha256 == t.blob.c.sha256))
-        .where(t.message.c.id == message)
-    ).one_or_none()
+    found = connection.execute(_RAW, {"message": message}).one_or_none()
     if found is None:
         raise Refusal("not-found", "its bytes were purged")
     return zlib.decompress(found.data) if found.codec == "zlib" else bytes(found.data)

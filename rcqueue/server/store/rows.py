@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Table, bindparam, case, delete, insert, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, CursorResult, Table, bindparam, select, tuple_
 
 from rcqueue.model.access import Access, Grant
 from rcqueue.model.fields import fold_address
 
+from . import statements
 from . import tables as t
+from .statements import PRIMARY as _PRIMARY
 
 RowDict = dict[str, Any]
 Key = tuple[Any, ...]
@@ -47,10 +48,7 @@ class Needs:
 
 
 MINUTE = 60_000_000
-STEP = 200  #: mails that one step of an act tries: colleagues' acts go in between
-_PRIMARY: dict[str, tuple[str, ...]] = {
-    name: tuple(c.name for c in table.primary_key.columns) for name, table in t.metadata.tables.items()
-}
+STEP = 50  #: mails that one step of an act tries: a colleague's act waits for one at most
 
 
 @dataclass(slots=True)
@@ -269,7 +267,7 @@ class Rows:
         for name, key in set().union(*(n.rows for n in needs)):
             table = t.metadata.tables[name]
             values = dict(zip((f"k_{c}" for c in _PRIMARY[name]), key, strict=True))
-            self._take(table, connection.execute(_one(table), values))
+            self._take(table, connection.execute(statements.one_of(name), values))
 
     def _load_judged(self, connection: Connection, act: str, waiting: Any) -> None:
         """Of a rescan also what it came to, and the rest of the last message: a message has one verdict, and gets its
@@ -297,6 +295,7 @@ class Rows:
 
     def flush(self, connection: Connection) -> None:
         """Writes what the batch changed: inserts, then updates by the columns that differ, then deletes."""
+        dialect = connection.dialect.name
         inserts: dict[str, list[RowDict]] = defaultdict(list)
         updates: dict[tuple[str, tuple[str, ...]], list[RowDict]] = defaultdict(list)
         deletes: dict[str, list[RowDict]] = defaultdict(list)
@@ -308,40 +307,34 @@ class Rows:
             elif old is None:
                 inserts[name].append(new)
             else:
-                columns = tuple(c for c in new if new[c] != old.get(c))
+                columns = tuple(c for c in new if new[c] is not old.get(c) and new[c] != old.get(c))
                 if columns:
                     values = {f"v_{c}": new[c] for c in columns}
                     values.update({f"k_{c}": v for c, v in zip(_PRIMARY[name], key, strict=True)})
                     updates[name, columns].append(values)
         for name, rows in inserts.items():
-            connection.execute(insert(t.metadata.tables[name]), rows)
+            connection.execute(statements.insert_into(name), rows)
         for name, rows in self.appended.items():
             if rows:
-                table = t.metadata.tables[name]
-                how = _insert_new if name in _SAME else _see if name == t.seen.name else _insert
-                connection.execute(how(connection, table), rows)
+                connection.execute(statements.append_to(name, dialect), rows)
         for (name, columns), rows in updates.items():
-            table = t.metadata.tables[name]
-            connection.execute(
-                update(table).where(*_by_key(table)).values({c: bindparam(f"v_{c}") for c in columns}), rows
-            )
+            connection.execute(statements.update_of(name, columns), rows)
         for name, rows in deletes.items():
-            table = t.metadata.tables[name]
-            connection.execute(delete(table).where(*_by_key(table)), rows)
+            connection.execute(statements.delete_from(name), rows)
         for statement in self.sweeps:
             connection.execute(statement)
         tallies = [
             {"customer": c, "status": s, "verdict": v, "n": n} for (c, s, v), n in sorted(self.tallies.items()) if n
         ]
         if tallies:
-            connection.execute(_add(connection, t.tally, ("n",)), tallies)
+            connection.execute(statements.add_to(t.tally.name, ("n",), dialect), tallies)
         flows = [
             {"minute": minute, "customer": customer, "came": came, "went": went}
             for (minute, customer), (came, went) in sorted(self.flows.items())
             if came or went
         ]
         if flows:
-            connection.execute(_add(connection, t.flow, ("came", "went")), flows)
+            connection.execute(statements.add_to(t.flow.name, ("came", "went"), dialect), flows)
         nothing = dict.fromkeys(t.STATUSES, 0)
         of_campaigns = [
             {"campaign": campaign, "customer": customer, **nothing, **counted}
@@ -349,19 +342,13 @@ class Rows:
             if counted
         ]
         if of_campaigns:
-            connection.execute(_add_to_campaign(connection), of_campaigns)
+            connection.execute(statements.add_to_campaign(dialect), of_campaigns)
 
 
 @cache
 def _with(column: Any, *where: Any) -> Any:
     """Made once: the writer asks for the same rows in each batch, and a statement is dear to make."""
     return select(column.table).where(column.in_(bindparam("values", expanding=True)), *where)
-
-
-@cache
-def _one(table: Table) -> Any:
-    """By its key, a row a statement: SQLite looks no index up for pairs in a list (a, b) IN ((1, 2), ...)."""
-    return select(table).where(*_by_key(table))
 
 
 def _waiting(act: str) -> Any:
@@ -373,7 +360,6 @@ def _waiting(act: str) -> Any:
 _CUSTOMERS, _DOMAINS = select(t.customer), select(t.customer_domain)
 _SETTINGS = select(t.policy_setting)
 _OPEN = t.attempt.c.finished.is_(None)
-_SAME = {"blob", "posting"}  # the same key holds the same row
 
 
 IDLE = 15 * 60 * 1_000_000  #: a person's session ends after this long without a sign of them
@@ -386,46 +372,3 @@ def session_over(row: Any, now: int) -> bool:
     """Whether a session (row of table `session`, as a mapping) has ended, by sign-out, by time or by idleness."""
     idle = row["kind"] not in NEVER_IDLE and row["seen"] + IDLE <= now
     return bool(row["ended"] is not None or row["ends"] <= now or idle)
-
-
-def _by_key(table: Table) -> list[Any]:
-    return [table.c[c] == bindparam(f"k_{c}") for c in _PRIMARY[table.name]]
-
-
-def _dialect_insert(connection: Connection) -> Any:
-    return sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-
-
-def _insert_new(connection: Connection, table: Table) -> Any:
-    return _dialect_insert(connection)(table).on_conflict_do_nothing()
-
-
-def _add(connection: Connection, table: Table, counts: Sequence[str]) -> Any:
-    """Adds to the counts of a row, or makes it."""
-    statement = _dialect_insert(connection)(table)
-    added = {name: table.c[name] + statement.excluded[name] for name in counts}
-    return statement.on_conflict_do_update(index_elements=list(_PRIMARY[table.name]), set_=added)
-
-
-def _insert(connection: Connection, table: Table) -> Any:
-    return insert(table)
-
-
-def _see(connection: Connection, table: Table) -> Any:
-    """Who looks again looked last now; what they did before stays, if it was more."""
-    statement = _dialect_insert(connection)(table)
-    new, old = statement.excluded, table.c
-    most = case((new.how > old.how, new.how), else_=old.how)
-    return statement.on_conflict_do_update(index_elements=["message", "account"], set_={"at": new.at, "how": most})
-
-
-def _add_to_campaign(connection: Connection) -> Any:
-    """Counters are added to; the first and the last message are the earliest and the latest there were."""
-    statement = _dialect_insert(connection)(t.campaign_mails)
-    new, old = statement.excluded, t.campaign_mails.c
-    sums = {status: old[status] + new[status] for status in t.STATUSES}
-    ends = {
-        "first": case((new.first < old.first, new.first), else_=old.first),
-        "last": case((new.last > old.last, new.last), else_=old.last),
-    }
-    return statement.on_conflict_do_update(index_elements=["campaign", "customer"], set_=sums | ends)

@@ -30,6 +30,7 @@ from .rows import Needs, Rows
 log = logging.getLogger(__name__)
 MAX_BATCH = 500
 MAX_BYTES = 8 << 20
+_HEAD, _MOVE_HEAD = select(t.head).with_for_update(), update(t.head)
 OnCommit = Callable[[int, frozenset[str]], None]
 
 
@@ -168,7 +169,7 @@ class Writer:
         kinds: set[str] = set()
         with self._database.write_engine.begin() as connection:
             # Locked for the batch: on PostgreSQL other nodes wait here, so that numbers are in commit order.
-            head = connection.execute(select(t.head).with_for_update()).one()
+            head = connection.execute(_HEAD).one()
             seq, previous = head.seq, head.hash
             rows = Rows()
             rows.load(connection, [w.operation.needs for w in batch])
@@ -192,7 +193,7 @@ class Writer:
                 answers.append(decision.answer)
             rows.flush(connection)
             if seq != head.seq:
-                connection.execute(update(t.head), {"seq": seq, "hash": previous})
+                connection.execute(_MOVE_HEAD, {"seq": seq, "hash": previous})
         wrote = seq != self._seq
         self._seq, self._hash = seq, previous
         if wrote:
