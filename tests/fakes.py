@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from rcqueue.client.feed import Connected, Entries, Event
 from rcqueue.client.http import ApiProblem, Unreachable
 from rcqueue.client.outcome import sort_key
 from rcqueue.model.access import ROLES
-from rcqueue.model.act import ActAnswer, ActBody, ActProgress, ActRequest, MailResult
+from rcqueue.model.act import ActAnswer, ActBody, ActProgress, ActRequest, MailResult, Reach
 from rcqueue.model.facet import Facet, Facets, FacetValue
 from rcqueue.model.fields import Facts, MailFacts
 from rcqueue.model.health import Health, Wall
@@ -239,6 +240,13 @@ class Store:
         return repr(key)
 
 
+def _reach(to: list[str]) -> Reach:
+    """Whom mails go to; acme's domains are ours."""
+    domains = (one.rpartition("@")[2] for one in to)
+    outside = Counter(domain for domain in domains if not domain.endswith("acme.example"))
+    return Reach(recipients=len(set(to)), outside=outside.total(), domains=dict(outside))
+
+
 class FakeApi:
     """The calls of one person's session, on a `Store`. `refuse` makes the next call of that name fail."""
 
@@ -250,6 +258,7 @@ class FakeApi:
         self.down = False
         self.calls: list[tuple[Any, ...]] = []
         self.acts_made: dict[str, tuple[ActRequest, ActProgress, list[tuple[Message, int]]]] = {}
+        self.left: dict[str, list[MailResult]] = {}  #: of acts made by hand: what they were not done to
         self.step: int | None = None  #: mails of an act done between two looks at it; None: all
 
     def _call(self, *what: Any) -> None:
@@ -516,6 +525,8 @@ class FakeApi:
             count=len(chosen),
             who=self.name,
             created=NOW,
+            sample=[f"{m.sender}  {m.mails[n].to}  {m.subject}" for m, n in chosen[:5]],
+            reach=_reach([m.mails[n].to for m, n in chosen]),
         )
         self.acts_made[act.id] = (request, act, chosen)
         return act.model_copy()
@@ -560,7 +571,7 @@ class FakeApi:
         self, id: str, after: str | int | None = None, limit: int = 500, *, left: bool = False
     ) -> ActResults:
         _, act, chosen = self.acts_made[id]
-        results = []
+        results = list(self.left.get(id, ())) if after is None else []
         for message, n in chosen[: act.tried] if after is None else ():
             by = message.mails[n].claim
             if by not in (None, self.name):

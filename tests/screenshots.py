@@ -41,6 +41,7 @@ PICTURES = {
     "dialog": "test_dialog[{size}]",
     "release-as": "test_options[ctrl+r-{size}]",
     "help": "test_help[{size}]",
+    "act": "test_act[{size}]",
     "people": "test_people[{size}]",
     "health": "test_health[{size}]",
     "outgoing": "test_outgoing[{size}]",

@@ -260,6 +260,7 @@ async def _many(args: argparse.Namespace, api: Api, out: Out) -> int:
     from rcqueue.model.act import ActRequest
 
     stored = await api.store_act(ActRequest(verb=args.verb, query=args.filter, **_fields(args)))
+    stored = await _until(api, stored, out, ("selecting",), lambda act: act.tried)
     if args.verb == _WEIGHED:
         stored = await _weigh(api, stored, out)
         if args.expect is None:
@@ -309,7 +310,7 @@ def _would(act: ActProgress) -> str:
 
 
 async def _finish(api: Api, act: ActProgress, out: Out) -> ActProgress:
-    return await _until(api, act, out, ("stored", "running"), lambda act: act.tried)
+    return await _until(api, act, out, ("selecting", "stored", "running"), lambda act: act.tried)
 
 
 async def _until(

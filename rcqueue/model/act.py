@@ -146,6 +146,7 @@ class ActRequest(Manner):
 
 
 class ActState(StrEnum):
+    SELECTING = "selecting"  #: what is meant is still being looked for; soon it is weighing, stored, or (undo) running
     WEIGHING = "weighing"  #: rescan: its messages are being scanned, nothing is done yet
     STORED = "stored"
     RUNNING = "running"

@@ -22,7 +22,7 @@ AHEAD = 100  #: rows below the cursor that are read before it gets there
 
 class ActScreen(Page):
     CONTEXT = "act"
-    COLUMNS = ("NOT DONE", "STATUS", "WHY", "MAIL")
+    COLUMNS = ("NOT DONE", "WHY", "MAIL")
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("act")]
     CSS = """
     ActScreen #title { margin-bottom: 0; }
@@ -85,7 +85,7 @@ class ActScreen(Page):
         self.changed()
 
     def _row(self, one: MailResult) -> list[Piece]:
-        return [(one.result, ""), (one.status or "", "dim"), (one.detail, ""), (one.mail or one.id, "")]
+        return [(one.result, ""), (one.detail, "dim"), (one.mail or one.id, "")]
 
     def do_act_stop(self) -> None:
         self.app.work(self._stop())

@@ -259,6 +259,8 @@ class Acting:
         act = await self.app.call(self.desk.api.store_act(request))
         if act is None:
             return
+        if act.state == "selecting":
+            act = await self._until_not(act, ("selecting",), lambda act: 0)
         of = f"of {plural(len(marks), 'marked message')}" if marks else f"all that match {query}"
         if act.count == 0:
             self.app.flash(f"no mail {of} can be acted on by {action.verb}: nothing done", "warn")

@@ -159,8 +159,9 @@ def confirm(verb: str, act: ActProgress, of: str, how: Manner) -> str:
     verbs = {"release": "Release", "delete": "Delete", "restore": "Restore", "recall": "Recall", "settle": "Settle"}
     what = verbs.get(verb) or {"takeover": "Take over", "extend": "Extend"}.get(verb, verb.capitalize())
     to = f" to {', '.join(how.to)}" if how.to else reach(act)
-    asked = f"{what} {plural(act.count, 'mail')}{to}, {of}{manner(verb, how)}. Type {act.count} to confirm."
-    return "\n\n".join([asked, *(["\n".join(act.sample[:SAMPLE])] if act.count > 1 else [])])
+    asked = f"{what} {plural(act.count, 'mail')}{to}, {of}{manner(verb, how)}."
+    sample = "\n".join(act.sample[:SAMPLE]) if act.count > 1 else ""
+    return "\n\n".join(filter(None, (asked, sample, f"Type {act.count} to confirm.")))
 
 
 def reach(act: ActProgress) -> str:
@@ -185,6 +186,8 @@ def meant(act: ActProgress) -> int:
 def progress(act: ActProgress, rate: float, width: int) -> str:
     """`Releasing 14,000  [=====    ]  61 %  13 s left  412/s  8,540 done  12 changed  ^x stops`, in `width` cells:
     what is least needed goes first."""
+    if act.state == "selecting":
+        return " Looking for all that match ...  ^x stops"
     weighing = act.state == "weighing"  # nothing is done yet
     far = sum(act.would.values()) if weighing else act.tried
     share = far / act.count if act.count else 1.0

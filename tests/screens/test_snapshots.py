@@ -12,8 +12,9 @@ from textual.pilot import Pilot
 
 from rcqueue.app import DemoAccount, DemoInfo, RcqueueApp, Start
 from rcqueue.client.feed import Lost, PresenceChanged
-from rcqueue.model.act import ActProgress
+from rcqueue.model.act import ActProgress, ActRequest, MailResult, Verb
 from rcqueue.model.health import Alert, Flow, Health, NextHopState, ScannerState, Wall, WayIn
+from rcqueue.model.ids import encode_mail
 from rcqueue.model.journal import Presence
 from rcqueue.model.mail import Attachment, Attachments, Author, AuthResult, HeaderField, Headers, Link, Status, Text
 from rcqueue.model.outgoing import Outgoing, OutgoingMail
@@ -377,6 +378,37 @@ def test_acts(snap_compare: Compare, size: tuple[int, int]) -> None:
         await t.shows("12 of 412")
 
     look(snap_compare, size, steps)
+
+
+@SIZES
+def test_act(snap_compare: Compare, size: tuple[int, int]) -> None:
+    async def steps(t: Terminal) -> None:
+        newest = sorted(t.store.messages, reverse=True)
+        request = ActRequest(verb=Verb.RELEASE, query="subject:invoice")
+        act = ActProgress(id="A1", verb=Verb.RELEASE, state="running", as_of=1, count=14_000, created=NOW, who="anna")
+        act.done, act.tried, act.results = 8540, 8555, {"done": 8540, "changed": 12, "claimed": 3}
+        t.api.acts_made["A1"] = (request, act, [])
+        t.api.left["A1"] = [
+            MailResult(
+                id=encode_mail(t.store.messages[newest[n % len(newest)]].number, 0),
+                result="claimed" if n % 5 == 4 else "changed",
+                status="ONHOLD" if n % 5 == 4 else "DELETED",
+                detail="bob holds it" if n % 5 == 4 else "it changed meanwhile: it is DELETED now",
+                mail=f"news{n}@lists.example  sales@acme.example  Your invoice {n}",
+            )
+            for n in range(15)
+        ]
+        t.api.act_progress = lambda id: _said(act)
+        await t.press("A")
+        await t.shows("8,540 of 14,000")
+        await t.press("enter")
+        await t.shows("bob holds it")
+
+    look(snap_compare, size, steps)
+
+
+async def _said(act: ActProgress) -> ActProgress:
+    return act
 
 
 @SIZES

@@ -13,7 +13,7 @@ from rcqueue.client.api import Api
 from rcqueue.client.http import ApiProblem
 from rcqueue.model.access import ROOT, Access, Grant
 from rcqueue.model.act import ActBody, ActProgress, ActRequest, Verb
-from rcqueue.server.marshal import Refusal, Terms, acts, caps
+from rcqueue.server.marshal import Idempotency, Refusal, Terms, acts, caps
 from rcqueue.server.store import tables as t
 
 from .harness import Queue
@@ -197,3 +197,36 @@ async def test_a_selection_of_which_no_act_came_is_forgotten(queue: Queue):
     stored = await queue.marshal.store_act(ben, ActRequest(verb=Verb.DELETE, query="status:onhold"))
     await queue.marshal.resume_acts()
     assert {row["act"] for row in await queue.rows(t.act_mail)} == {stored}
+
+
+async def test_a_selection_that_takes_long_is_announced_and_stored_behind(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("rcqueue.server.marshal.door.SOON", 0)
+    for _ in range(3):
+        await queue.hold()
+    ben = await queue.session("operator")
+    request = ActRequest(verb=Verb.DELETE, query="status:onhold")
+    once = Idempotency.of(ben.account, "a key", "a body")
+    act = await queue.marshal.store_act(ben, request, once=once)
+    while (row := (await queue.rows(t.act, id=act))[0])["state"] == "selecting":
+        await asyncio.sleep(0.01)
+    assert (row["state"], row["count"]) == ("stored", 3)
+    assert await queue.marshal.store_act(ben, request, once=once) == act
+    await queue.marshal.confirm_act(ben, act, 3)
+    while (await queue.rows(t.act, id=act))[0]["state"] != "done":
+        await asyncio.sleep(0.01)
+    undo = await queue.marshal.undo_act(ben, act)
+    while (row := (await queue.rows(t.act, id=undo))[0])["state"] in ("selecting", "running"):
+        await asyncio.sleep(0.01)
+    assert (row["state"], json.loads(row["results"])) == ("done", {"done": 3})
+    # One that is refused behind, or that a restart finds, comes to nothing.
+    queue.marshal.terms = Terms(caps={"operator": 2})
+    refused = await queue.marshal.store_act(ben, request)
+    while (row := (await queue.rows(t.act, id=refused))[0])["state"] == "selecting":
+        await asyncio.sleep(0.01)
+    assert row["state"] == "stopped" and not await queue.rows(t.act_mail, act=refused)
+    await queue.marshal.do(acts.AnnounceAct("left", ben.session, request))
+    await queue.reopen()
+    await queue.marshal.resume_acts()
+    assert (await queue.rows(t.act, id="left"))[0]["state"] == "stopped"

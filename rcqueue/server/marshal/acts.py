@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete
 
 from rcqueue.model.access import Access, Right
-from rcqueue.model.act import ActBody, ActRequest, ActState, Manner, Result, Verb
+from rcqueue.model.act import ActBody, ActRequest, ActState, Manner, Reach, Result, Verb
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.journal import Draft
 from rcqueue.server.store.rows import Needs, RowDict, Rows
@@ -25,6 +25,7 @@ from .rescan import Judged
 from .selecting import Selection
 from .verbs import act_on_message, check_body, denied, lacking, why_not
 
+_UNDER_WAY = (ActState.SELECTING, ActState.WEIGHING, ActState.STORED, ActState.RUNNING)
 CONFIRM_WITHIN = 600 * 1_000_000
 MOST_TO_OTHERS = 100
 
@@ -45,9 +46,8 @@ class AddSelection:
         return 60 * len(self.mails)
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
-        for message, n in self.mails:
-            row = {"act": self.act, "message": message, "n": n}
-            rows.append(t.act_mail, row | dict.fromkeys(("result", "detail", "would", "version")))
+        blank = {"act": self.act, **dict.fromkeys(("result", "detail", "would", "version"))}
+        rows.append_all(t.act_mail, [{**blank, "message": message, "n": n} for message, n in self.mails])
         return Decision()
 
 
@@ -71,6 +71,53 @@ class DropSelection:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnounceAct:
+    """An act whose selection takes long: it can be asked after, and stopped. It is on record once it is stored. Answers
+    its id."""
+
+    id: str
+    session: int
+    request: ActRequest
+    undoes: str | None = None
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(sessions=frozenset({self.session}), acts=frozenset({self.id}))
+
+    @property
+    def weight(self) -> int:
+        return 1000
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        who = who_asks(rows, self.session, now)
+        if rows.get(t.act, self.id) is None:
+            found = Selection(seq - 1, 0, (), Reach())
+            rows.put(t.act, (self.id,), _row(self, found, who, ActState.SELECTING, now))
+        return Decision(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetAct:
+    """An announced act comes to nothing: it was refused, or the server stopped while it looked for what is meant."""
+
+    id: str
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(acts=frozenset({self.id}))
+
+    @property
+    def weight(self) -> int:
+        return 500
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        row = rows.get(t.act, self.id)
+        if row is not None and row["state"] == ActState.SELECTING:
+            rows.put(t.act, (self.id,), {"state": ActState.STOPPED.value, "finished": now})
+        return Decision()
+
+
+@dataclass(frozen=True, slots=True)
 class StoreAct:
     """The act itself, once its selection is stored. Answers its id. What undoes another act runs at once: it takes back
     what was confirmed."""
@@ -84,7 +131,7 @@ class StoreAct:
 
     @property
     def needs(self) -> Needs:
-        return Needs(sessions=frozenset({self.session}))
+        return Needs(sessions=frozenset({self.session}), acts=frozenset({self.id}))
 
     @property
     def weight(self) -> int:
@@ -92,6 +139,9 @@ class StoreAct:
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
         who = who_asks(rows, self.session, now)
+        announced = rows.get(t.act, self.id)
+        if announced is not None and announced["state"] != ActState.SELECTING:
+            return Decision(self.id)  # it was stopped meanwhile
         verb, count = Verb(self.request.verb), self.selection.count
         check_body(verb, body_of(self.request), now)
         if self.request.to and count > MOST_TO_OTHERS:
@@ -102,27 +152,31 @@ class StoreAct:
         if self.undoes is not None and not count:
             raise Refusal("status", "nothing of it can be taken back any more")
         state = ActState.WEIGHING if verb is Verb.RESCAN else ActState.STORED
-        seen = self.selection.as_of if self.request.as_of is None else self.request.as_of
-        row: RowDict = {
-            "id": self.id,
-            "account": who.account,
-            "session": self.session,
-            "person": self.request.person or None,
-            "request": self.request.model_copy(update={"ids": None}).model_dump_json(exclude_none=True),
-            "as_of": min(seen, self.selection.as_of),
-            "count": count,
-            "sample": json.dumps(self.selection.sample, ensure_ascii=False),
-            "state": (ActState.RUNNING if self.undoes else state).value,
-            "created": now,
-            "reach": self.selection.reach.model_dump_json(),
-            "results": "{}",
-            "reached": 0,
-            "reached_n": -1,
-            "undoes": self.undoes,
-            **dict.fromkeys(("finished", "weighed", "passing")),
-        }
+        row = _row(self, self.selection, who, ActState.RUNNING if self.undoes else state, now)
         rows.put(t.act, (self.id,), row)
         return Decision(self.id, [_entry("undo" if self.undoes else "store", row, who)])
+
+
+def _row(act: AnnounceAct | StoreAct, selection: Selection, who: Access, state: ActState, now: int) -> RowDict:
+    seen = selection.as_of if act.request.as_of is None else act.request.as_of
+    return {
+        "id": act.id,
+        "account": who.account,
+        "session": act.session,
+        "person": act.request.person or None,
+        "request": act.request.model_copy(update={"ids": None}).model_dump_json(exclude_none=True),
+        "as_of": min(seen, selection.as_of),
+        "count": selection.count,
+        "sample": json.dumps(selection.sample, ensure_ascii=False),
+        "state": state.value,
+        "created": now,
+        "reach": selection.reach.model_dump_json(),
+        "results": "{}",
+        "reached": 0,
+        "reached_n": -1,
+        "undoes": act.undoes,
+        **dict.fromkeys(("finished", "weighed", "passing")),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +212,8 @@ class ConfirmAct(_OnAct):
             raise Refusal("forbidden", "an act is confirmed by the person who stored it")
         if row["state"] == ActState.WEIGHING:
             raise Refusal("status", "it is being weighed: not all of it is scanned yet", **{"is": row["state"]})
+        if row["state"] == ActState.SELECTING:
+            raise Refusal("status", "what it is on is still being looked for", **{"is": row["state"]})
         if row["state"] != ActState.STORED:
             raise Refusal("status", f"the act is {row['state']} already", **{"is": row["state"]})
         if now > (row["weighed"] or row["created"]) + CONFIRM_WITHIN:
@@ -176,7 +232,7 @@ class ConfirmAct(_OnAct):
 class StopAct(_OnAct):
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
         who, row = self.found(rows, now)
-        if row["state"] not in (ActState.RUNNING, ActState.STORED, ActState.WEIGHING):
+        if row["state"] not in _UNDER_WAY:
             return Decision()
         if row["weighed"] is not None or row["state"] == ActState.WEIGHING:
             rescan.forget(rows, self.id)

@@ -38,6 +38,7 @@ from .verbs import RULES, Act, Target, check_body
 from .weighing import Weighing
 
 log = logging.getLogger(__name__)
+SOON = 5.0  #: seconds in which an act is stored, or announced
 MOST_OPEN = 10_000  #: bodies that are read page by page; of one that is forgotten the next page is a read again
 
 
@@ -45,7 +46,7 @@ class Marshal:
     def __init__(self, database: Database, writer: Writer, clock: Clock, terms: Terms) -> None:
         self.database, self.writer, self.clock, self.terms = database, writer, clock, terms
         self._open: dict[tuple[int, int, str], None] = {}  # session, message, part; the latest last
-        self._running: dict[str, asyncio.Task[None]] = {}  # acts on many
+        self._running: dict[str, asyncio.Task[Any]] = {}  # acts on many
         self._weighing: Weighing | None = None
 
     async def do(self, operation: Operation, *, patient: bool = False) -> Any:
@@ -158,8 +159,8 @@ class Marshal:
             raise Refusal("bad-request", "an act needs either ids or query")
         if once is not None and (said := await self.database.read(answered, once)) is not None:
             return str(json.loads(said))
-        weighs = self.weighing.act if request.verb == Verb.RESCAN else None
         verb, now = Verb(request.verb), self.clock.now()
+        _ = self.weighing if verb is Verb.RESCAN else None  # or it is refused
         check_body(verb, acts.body_of(request), now)
         find: Mails
         if request.query is not None:
@@ -168,15 +169,37 @@ class Marshal:
         else:
             targets = [target(i) for i in request.ids or ()]
             find = partial(mails_of_targets, who=who, statuses=RULES[verb].statuses, targets=targets)
-        stored = await self._store(who, request, find, once)
-        if weighs is not None:
-            self._work(f"weigh-{stored}", weighs(stored))
-        return stored
+        return await self._soon(who, request, find, once)
 
-    async def _store(
+    async def _soon(
         self, who: Access, request: ActRequest, find: Mails, once: Idempotency | None, undoes: str | None = None
     ) -> str:
-        act, verb = secrets.token_hex(8), Verb(request.verb)
+        """Stores an act. One that takes long is announced, and stored behind."""
+        act, keys = secrets.token_hex(8), [once]
+        storing = asyncio.create_task(self._store(act, who, request, find, keys, undoes), name=f"select-{act}")
+        self._running[storing.get_name()] = storing
+        storing.add_done_callback(self._stored)
+        if (await asyncio.wait({storing}, timeout=SOON))[0]:
+            return storing.result()
+        keys.clear()  # the call is answered by the announcement
+        return str(await self.do_once(who, once, acts.AnnounceAct(act, who.session, request, undoes)))
+
+    def _stored(self, storing: asyncio.Task[str]) -> None:
+        self._running.pop(storing.get_name(), None)
+        error = None if storing.cancelled() else storing.exception()
+        if error is not None and not isinstance(error, Refusal | Stopped):
+            log.error("%s failed", storing.get_name(), exc_info=error)
+
+    async def _store(
+        self,
+        act: str,
+        who: Access,
+        request: ActRequest,
+        find: Mails,
+        keys: list[Idempotency | None],
+        undoes: str | None,
+    ) -> str:
+        verb = Verb(request.verb)
         most = cap_of(who, verb, self.terms.caps) if verb is not Verb.RESCAN else None
 
         def put(mails: tuple[tuple[int, int], ...]) -> None:  # in the reader's thread, which waits: none piles up
@@ -185,10 +208,16 @@ class Marshal:
         try:
             selection = await self.database.read(store_selection, find, put, most)
             store = acts.StoreAct(act, who.session, request, selection, self.terms, undoes)
-            return str(await self.do_once(who, once, store))
+            stored = str(await self.do_once(who, keys[0] if keys else None, store))
         except Refusal:
+            await self.do(acts.ForgetAct(act))
             await self.do(acts.DropSelection(act), patient=True)
             raise
+        if undoes is not None:
+            self.run_act(stored)
+        elif verb is Verb.RESCAN:
+            self._work(f"weigh-{stored}", self.weighing.act(stored))
+        return stored
 
     async def confirm_act(self, who: Access, act: str, expect: int, *, once: Idempotency | None = None) -> None:
         await self.do_once(who, once, acts.ConfirmAct(act, who.session, expect, self.terms))
@@ -201,9 +230,7 @@ class Marshal:
         request = await self.database.read(asked, who, act)
         undo = undo_of(act, request)
         await self.do(acts.StopAct(act, who.session))
-        stored = await self._store(who, undo, partial(undoable, act=act, request=request), once, act)
-        self.run_act(stored)
-        return stored
+        return await self._soon(who, undo, partial(undoable, act=act, request=request), once, act)
 
     async def stop_act(self, who: Access, act: str, *, once: Idempotency | None = None) -> None:
         await self.do_once(who, once, acts.StopAct(act, who.session))
@@ -235,10 +262,12 @@ class Marshal:
         """Goes on with what a stop of the server left, and forgets selections of which no act came."""
         for act in await self.database.read(strays):
             await self.do(acts.DropSelection(act), patient=True)
-        unfinished = select(t.act.c.id, t.act.c.state).where(t.act.c.state.in_(("running", "weighing")))
+        unfinished = select(t.act.c.id, t.act.c.state).where(t.act.c.state.in_(("running", "weighing", "selecting")))
         for act, state in await self.database.read(lambda c: c.execute(unfinished).all()):
             if state == "running":
                 self.run_act(act)
+            elif state == "selecting":
+                await self.do(acts.ForgetAct(act))
             else:
                 self._work(f"weigh-{act}", self.weighing.act(act))
 

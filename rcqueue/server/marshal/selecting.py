@@ -19,7 +19,7 @@ from rcqueue.server.store import tables as t
 from rcqueue.server.store.database import head_seq
 from rcqueue.server.store.pages import MailRef
 
-SLICE = 250  #: mails that one operation stores: colleagues' acts go in between
+SLICE = 500  #: mails that one operation stores: colleagues' acts go in between
 SAMPLE = 5
 MOST_KNOWN = 10_000  #: recipients, and domains, that are told from each other; beyond that their number is "at least"
 MOST_NAMED = 20  #: domains outside that are named

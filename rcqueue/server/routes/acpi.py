@@ -205,7 +205,8 @@ async def run_act(asker: Viewer, request: ActRequest) -> dict[str, str]:
     """Stores, confirms and waits for an act on many; the result of each mail by its id."""
     who, marshal = await asker.who(), asker.parts.marshal
     act = await marshal.store_act(who, request, once=asker.once(who, required=False))
-    state = await asker.read(acts.progress, act)
+    while (state := await asker.read(acts.progress, act))["state"] == ActState.SELECTING:  # noqa: ASYNC110
+        await asyncio.sleep(0.1)
     if state["state"] == ActState.STORED:
         await marshal.confirm_act(who, act, state["count"])
     while (await asker.read(acts.progress, act))["state"] == ActState.RUNNING:  # noqa: ASYNC110

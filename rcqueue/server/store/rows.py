@@ -125,6 +125,13 @@ class Rows:
         self.appended[table.name].append(values)
         self.undo.append(self.appended[table.name].pop)
 
+    def append_all(self, table: Table, values: Sequence[RowDict]) -> None:
+        """The same of many."""
+        there = self.appended[table.name]
+        before = len(there)
+        there.extend(values)
+        self.undo.append(lambda: there.__delitem__(slice(before, None)))
+
     def sweep(self, statement: Any) -> None:
         """A statement on rows that no operation reads. It is executed after all else of the batch is written."""
         self.sweeps.append(statement)
