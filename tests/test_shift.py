@@ -84,6 +84,7 @@ def test_a_shift_by_keys_alone():
         anna.press("BSpace", says="backspace   all again")
         anna.sees(lambda shown: "from:" not in shown.splitlines()[1])
         anna.press("Escape")
+        anna.sees(lambda shown: "narrows" not in shown)
 
         anna.press("w", says="w   what is next for me?")
         anna.sees("how many of the next")
