@@ -297,6 +297,8 @@ class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Key):
             self._last_key = time.monotonic()
+            if self.desk is not None:
+                self.desk.following = ""  # any key ends that
         await super().on_event(event)
 
     async def action_do(self, name: str) -> None:

@@ -59,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     from rcqueue.commands import (
         acpi,
         act,
+        claims,
         completion,
         health,
         importing,
@@ -90,7 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
     for group in (sign_in, health, mail, watch, act, outgoing):
         group.add(commands)
     people.add(commands, server.add_first_admin)
-    for group in (saved, acpi, importing, notices, scans, senders, rules, server):
+    for group in (claims, saved, acpi, importing, notices, scans, senders, rules, server):
         group.add(commands)
     for made in (completion, manual):
         made.add(commands, parser)

@@ -83,7 +83,7 @@ def _commands() -> frozenset[tuple[str, ...]]:
 
 def route_of(action: Action) -> str:
     """Where an action is to be found, by the rules of the API."""
-    lists = {name: f"/{name}s" for name in ("mail", "act", "sender", "notice", "filter")}
+    lists = {name: f"/{name}s" for name in ("claim", "mail", "act", "sender", "notice", "filter")}
     where = V1 + lists.get(action.object, f"/{action.object}")
     one = where + ("/{name}" if action.object in ("people", "rules", "filter") else "/{id}")
     match action.verb:
@@ -103,7 +103,7 @@ def route_of(action: Action) -> str:
             return f"GET {one}/{Part.TEXT}"
         case "next":
             return f"POST {where}/next"
-        case "create" | "push" | "save":
+        case "create" | "push" | "save" | "stand":
             return f"POST {where}"
         case verb:
             return f"POST {one}/{verb}"

@@ -41,6 +41,7 @@ from rcqueue.model.policy import PolicyShown, SenderBody, Senders, SettingBody
 from rcqueue.model.rules import RuleFile, RuleFiles
 from rcqueue.model.saved import SavedBody, SavedEnd, SavedFilter, SavedFilters
 from rcqueue.model.scan import PolicyTested, Scanned
+from rcqueue.model.standing import Claims, StandBody
 
 from .http import ApiProblem, Http, Params, Unreachable, unexpected
 
@@ -224,6 +225,18 @@ class Api(Http):
         """Claims the next messages of a filter that nobody holds."""
         body = NextBody(count=count, query=query, for_seconds=for_seconds)
         return _model(Dealt, await self.post(V1 + "/mails/next", body.model_dump(mode="json", exclude_none=True)))
+
+    async def claims(self, query: str | None = None) -> Claims:
+        """The claims of filters that stand, and what overlaps with a filter."""
+        return _model(Claims, await self.get(V1 + "/claims", {"query": query}))
+
+    async def stand(self, query: str, for_seconds: int | None = None) -> int:
+        """Claims a filter; the id of that."""
+        body = StandBody(query=query, for_seconds=for_seconds)
+        return int((await self.post(V1 + "/claims", _data(body)))["id"])
+
+    async def end_standing(self, id: int) -> None:
+        await self.post(f"{V1}/claims/{id}/end")
 
     async def store_act(self, request: ActRequest, *, key: str | None = None) -> ActProgress:
         """Stores which mails an act is on; nothing is done before `confirm_act`."""

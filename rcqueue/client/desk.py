@@ -103,6 +103,8 @@ class Desk:
         self.paused_at: datetime | None = None  #: since when the view holds still
         self._waiting: list[Entry] = []  # what came since
         self._too_many = False  # some of it was let go: the rows have to be asked for
+        self.moved: Callable[[str], None] = lambda _: None  #: told which colleague looks at something else now
+        self.following = ""  #: the colleague whose cursor this one goes along with
         self.rights_changed: Callable[[], None] = lambda: None
         self._feed: FeedLike | None = None
         self._make_feed = feed
@@ -322,6 +324,8 @@ class Desk:
                             self.presence.pop(one.who, None)
                         elif one.who != self.whoami.name:
                             self.presence[one.who] = one
+                        self.moved(one.who)
+                    self._look_again(presence)
                 case Lost(why, at, _):
                     self.lost_at = self.lost_at or at
                     self.why_lost = why
@@ -333,6 +337,12 @@ class Desk:
                     self.view.search(self._matches, self.view.sort)
                     self.rights_changed()
             self.changed()
+
+    def _look_again(self, presence: list[Presence]) -> None:
+        """A list by who looked at mail changes when somebody does."""
+        if any(term.field == "seen" for term in self.query.terms):
+            self.view.refresh([one.message for one in presence if one.message in self.view.index])
+            self.pump()
 
     def _back(self) -> None:
         self.heard = True

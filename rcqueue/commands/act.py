@@ -89,6 +89,9 @@ def _claim_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--for", dest="for_seconds", metavar="TIME", type=seconds, help="how long, as 2h; 15m if not said"
     )
+    if verb.prog.endswith("claim"):
+        standing = "claim the filter itself: what arrives and matches is yours (with --filter alone)"
+        verb.add_argument("--standing", action="store_true", help=standing)
 
 
 def _assign_options(verb: argparse.ArgumentParser) -> None:
@@ -163,6 +166,11 @@ _OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
 
 
 def _run_verb(args: argparse.Namespace) -> int:
+    if getattr(args, "standing", False):
+        if args.ids or args.filter is None or args.expect is not None:
+            raise Failure(USAGE, f"{args.verb}: --standing goes with --filter, and with neither ids nor --expect")
+        run_standing: Run = connected(_stand)
+        return run_standing(args)
     if bool(args.ids) == (args.filter is not None):
         raise Failure(USAGE, f"{args.verb}: give ids, or --filter FILTER --expect N")
     if getattr(args, "dry_run", False):
@@ -208,6 +216,18 @@ async def _next(args: argparse.Namespace, api: Api, out: Out) -> int:
         out.line(id)
     if not dealt.messages:
         complain("nothing matches that nobody holds")
+    return DONE
+
+
+async def _stand(args: argparse.Namespace, api: Api, out: Out) -> int:
+    found = await api.claims(args.filter)
+    for one in found.standing:
+        if one.both or one.query == args.filter:
+            complain(f"{one.who} claims {one.query}: {one.both or 0} on hold match both")
+    for who, mails in found.held.items():
+        complain(f"{who} holds {mails} of what matches")
+    id = await api.stand(args.filter, args.for_seconds)
+    out.json({"id": id}) if out.as_json else out.line(str(id))
     return DONE
 
 

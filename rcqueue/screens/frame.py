@@ -111,7 +111,18 @@ def banner(desk: Desk, acting: Acting, view: View, width: int) -> list[Piece]:
         return [(f" feed lost at {clock(desk.lost_at)}{why}, trying again; acts check first", "warn")]
     if acting.running is not None:
         return [(phrases.progress(acting.running, acting.rate, width), "")]
+    if desk.following:
+        return [(f" following {desk.following}: any key ends it", "strong")]
     return _colleagues(desk, view, width)
+
+
+def looking(desk: Desk | None) -> dict[str, str]:
+    """By message, the colleagues whose cursor is on it."""
+    found: dict[str, list[str]] = {}
+    for one in desk.presence.values() if desk is not None else ():
+        if one.message:
+            found.setdefault(one.message, []).append(one.who)
+    return {message: ", ".join(sorted(who)) for message, who in found.items()}
 
 
 def _colleagues(desk: Desk, view: View, width: int) -> list[Piece]:
@@ -121,7 +132,7 @@ def _colleagues(desk: Desk, view: View, width: int) -> list[Piece]:
     for one in sorted(desk.presence.values(), key=lambda p: p.who):
         line = view.index.get(one.message) if one.message else None
         if line is not None:
-            reads = "reads the body of" if one.pane == "body" else "reads"
+            reads = "reads" if one.pane in ("", "headers") else f"reads the {one.pane} of"
             texts.append(f"{one.who} {reads} {phrases.name(line.row)}")
         elif one.message:
             elsewhere.append(one.who)

@@ -116,7 +116,7 @@ class QueueScreen(Finding):
         self.acting = Acting(self.app, desk)
         self.narrowing = Narrowing(self.app, desk, self.facets, self._search)
         self.together = Together(self.app, desk, self._search)
-        desk.handed = self.together.handed
+        desk.handed, desk.moved = self.together.handed, self.together.moved
         self.table.session, self.table.me = desk.whoami.session, desk.whoami.name
         desk.came = self._came
         desk.arrived = Bell(self.app, desk).hears
@@ -172,6 +172,7 @@ class QueueScreen(Finding):
         desk, app, width = self.desk, self.app, self.size.width
         self.lines["status"].say(*self.status_sides(width))
         self.table.empty = frame.empty(desk, self.view)
+        self.table.looking = frame.looking(desk)
         self.table.paint()
         self.lines["flash"].say(app.flash_pieces())
         if desk is None or self.acting is None:
@@ -382,6 +383,12 @@ class QueueScreen(Finding):
 
     def do_mail_next(self) -> None:
         self.work(self.together.next())
+
+    def do_claim_stand(self) -> None:
+        self.work(self.together.stand())
+
+    def do_view_follow(self) -> None:
+        self.work(self.together.follow())
 
     def do_act_stop(self) -> None:
         assert self.acting is not None

@@ -60,7 +60,7 @@ class Reading:
 
     def outdate(self) -> None:
         """What changes with each act may be old: it is shown until it has been read anew."""
-        for part in ("timeline", "envelope"):
+        for part in ("timeline", "envelope", "summary"):
             self._old.add(part)
             self.problems.pop(part, None)
 

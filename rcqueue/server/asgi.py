@@ -41,6 +41,7 @@ from rcqueue.server.release_key import release_keys
 from rcqueue.server.routes import (
     acpi,
     acts,
+    claims,
     feed,
     health,
     imports,
@@ -81,7 +82,7 @@ def build_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     problem.install(app)
     judging = (rspamd, scans, senders, policy, rules)
-    for module in (login, acts, mails, saved, people, imports, *judging, health, outgoing, notices, feed):
+    for module in (login, acts, mails, claims, saved, people, imports, *judging, health, outgoing, notices, feed):
         app.include_router(module.router, prefix="/api/v1")
     for module in (acpi, meta, requests):
         app.include_router(module.router)

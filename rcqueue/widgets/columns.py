@@ -206,7 +206,7 @@ def _cell(column: str, mail: Mail, layout: Layout, look: Look, *, mine: bool) ->
                 return f"asks {mail.requested}/{mail.matching}" if some else "asks", "warn" if soon else "strong"
             if soon and left is not None and "expiry" not in layout.widths:
                 return f"exp {age(left)}", "warn"
-            return "", ""
+            return (f"({look.looking})", "dim") if look.looking else ("", "")
         case "age":
             return ago((look.now - mail.timestamp).total_seconds()), ""
         case "score":

@@ -43,14 +43,14 @@ def headers(
     row: Row, summary: Summary | None, receipt: Receipt | None, now: datetime, *, brief: bool = False
 ) -> list[Entry]:
     """What the row itself says stands at once; the rest when it is here. `brief`: a line of addresses is enough."""
-    listed = summary.headers if summary is not None else None
+    listed, seen = summary.headers if summary is not None else None, _seen(summary, now)
     if listed is None:
         entries = [
             Entry(row.fromEmail or "", "From"),
             Entry(_to(row), "To"),
             Entry(row.subject if row.subject else "(no subject)" if row.subject == "" else "", "Subject"),
         ]
-        return [e for e in entries if e.text] + ([Entry("...", style="dim")] if summary is None else [])
+        return [e for e in entries if e.text] + ([Entry("...", style="dim")] if summary is None else seen)
     fields = sorted(
         listed.fields, key=lambda f: _FIRST.index(f.name.lower()) if f.name.lower() in _FIRST else len(_FIRST)
     )
@@ -66,15 +66,28 @@ def headers(
             value = fit(value, BRIEF)
         entries.append(_field(field.name, value or "(empty)"))
         if field.name.lower() == "subject":
-            entries += _beside(listed, receipt, now)
+            entries += seen + _beside(listed, receipt, now)
     if not any(f.name.lower() == "subject" for f in fields):
-        entries += _beside(listed, receipt, now)
+        entries += seen + _beside(listed, receipt, now)
     if row.sender is not None and row.sender != row.fromEmail:
         marks = [mark for author in listed.authors if author.field == "Envelope" for mark in author.marks]
         entries.append(Entry(_marked(row.sender or "<> (a bounce)", marks), "Envelope"))
     if listed.withheld:
         entries.append(Entry(f"{plural(listed.withheld, 'field')} not shown", style="dim"))
     return entries + degraded(listed.degraded)
+
+
+def _seen(summary: Summary | None, now: datetime) -> list[Entry]:
+    """`bob 5m ago (read), carol 2h ago`: who looked at it, and what was said by who handed it over."""
+    if summary is None:
+        return []
+    claim = summary.row.claim
+    said = [Entry(f"{claim.by}: {claim.note or '(no note)'}", "Given by")] if claim is not None and claim.by else []
+    by = [
+        f"{one.who} {ago((now - one.at).total_seconds())} ago" + (f" ({one.how})" if one.how != "looked" else "")
+        for one in summary.seen
+    ]
+    return said + ([Entry(", ".join(by), "Seen by")] if by else [])
 
 
 def _author(author: Author) -> str:

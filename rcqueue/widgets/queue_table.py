@@ -80,6 +80,7 @@ class QueueTable(Styled, can_focus=True):
         self.columns = columns
         self.session = ""  #: the mark of my own session
         self.me = ""  #: my name
+        self.looking: dict[str, str] = {}  #: by message: colleagues whose cursor is on it
         self.empty: list[list[Piece]] = []  #: what to say when there is no row
         self.painted: Row | None = None  #: the row under the cursor, as it was last painted
         self.letters: dict[str, str] = {}  #: by message: the letter that goes there, while they are shown
@@ -164,6 +165,7 @@ class QueueTable(Styled, can_focus=True):
             ago(seconds),
             soon,
             self.session,
+            self.looking.get(row.id),
             self._layout_now,
             self.letters.get(row.id, ""),
         )
@@ -199,7 +201,15 @@ class QueueTable(Styled, can_focus=True):
             return known[1]
         marked = self.view.all_marked or row.id in self.view.marks
         changed = self.view.looked.changed(row.id, row.row.version)
-        look = Look(row.id == self.view.cursor, marked, self.session, self.clock(), changed, self.me)
+        look = Look(
+            row.id == self.view.cursor,
+            marked,
+            self.session,
+            self.clock(),
+            changed,
+            self.me,
+            self.looking.get(row.id, ""),
+        )
         look = replace(look, letter=self.letters.get(row.id, ""))
         strip = self.strip(cells(row, self._layout_now, look), self._layout_now.width)
         if len(self._strips) > 400:

@@ -184,6 +184,9 @@ class Guest:
     async def _acts(self) -> None:
         for id in self.ids[:2]:
             await self._ask("POST /mails/{id}/{verb}", id, Verb.RELEASE, of=Verb.RELEASE, json=_WAY)
+        stood = (await self._ask("POST /claims", json={"query": "subject:plain"})).json()
+        await self._ask("GET /claims", params={"query": "from:sender.example"})
+        await self._ask("POST /claims/{id}/end", str(stood.get("id", 1)), json={})
         await self._ask("POST /mails/next", json={"count": 1, "query": f"id:{self.ids[3]}"})
         for verb in Verb:  # in an order in which each can be done
             for more in ({}, {"query": "status:any"}):
@@ -305,6 +308,9 @@ class Guest:
             **{f"mail.{verb}": {"id": one, **_as_keys(BODIES.get(verb, {}))} for verb in Verb},
             **{f"people.{what}": {"name": self.name, **more} for what, more in _PEOPLE.items()},
             "people.create": {"name": "eve", "password": PASSWORD, "role": "operator", "customer": "all"},
+            "claim.list": {"filter": "subject:plain"},
+            "claim.stand": {"filter": "subject:plain"},
+            "claim.end": {"id": 1},
             "mail.next": {"count": 1, "filter": f"id:{two}"},
             **{f"act.{verb}": {"id": "none"} for verb in ("show", "stop", "undo")},
             **{
@@ -442,6 +448,8 @@ def _commands(ids: Sequence[str], folder: Path) -> list[tuple[str, ...]]:
     found += [("wall", "--once"), ("wall", "--once", "--json"), ("outgoing",), ("outgoing", "--json")]
     found += [("outgoing", "localhost:25", what, "--reason", "because") for what in ("--pause", "--no-limit")]
     found += [("history",), ("history", "--json", "--verb", "release"), ("history", "--of", "anna")]
+    found += [("claim", "--filter", "subject:plain", "--standing"), ("claims", "subject:plain"), ("claims", "--json")]
+    found += [("claims", "--end", "1")]
     found += [("next", "1", f"id:{five}"), ("next", "1", f"id:{four}", "--json")]
     found += [("list", "status:any"), ("list", "--mails", "--json"), ("import", str(folder / "in.eml"))]
     found += [("list", "--json", "--sort", sort) for sort in SORTS]

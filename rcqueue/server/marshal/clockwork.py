@@ -17,6 +17,7 @@ from rcqueue.server.store.writer import Decision
 
 from .door import Marshal
 from .ends import Expire, Forget, Lapse, Purge
+from .standing import LapseStanding, lapsed_standing
 
 log = logging.getLogger(__name__)
 BEAT = 0.4  #: seconds: a lapse is an entry within a second
@@ -97,6 +98,7 @@ class Clockwork:
     async def beat(self) -> None:
         marshal, now = self._marshal, self._marshal.clock.now()
         await self._each(lapsed, Lapse, now)
+        await self._each(lapsed_standing, LapseStanding, now)
         await self._each(expired, Expire, now)
         self._slow -= 1
         if self._slow <= 0:
@@ -119,7 +121,7 @@ class Clockwork:
     async def _each(
         self,
         find: Callable[[Connection, int], list[int]],
-        operation: Callable[[frozenset[int]], Lapse | Expire],
+        operation: Callable[[frozenset[int]], Lapse | LapseStanding | Expire],
         now: int,
     ) -> None:
         while found := await self._marshal.database.read(find, now):

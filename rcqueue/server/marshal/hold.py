@@ -23,6 +23,7 @@ from rcqueue.server.store.writer import Decision
 from .asking import who_asks, without
 from .campaigns import Marked, assign
 from .mails import new_mail
+from .standing import taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Hold:
 
     @property
     def needs(self) -> Needs:
-        return Needs(marks=marks_of(self.arrivals))
+        return Needs(marks=marks_of(self.arrivals), standing=True)
 
     @property
     def weight(self) -> int:
@@ -65,7 +66,7 @@ class Hold:
         decision = Decision(answer=[])
         for arrival in self.arrivals:
             draft = _hold(rows, arrival, now, seq + len(decision.entries), now + self.expiry)
-            decision.entries.append(draft)
+            decision.entries += [draft, *_taken(rows, draft, now, seq + len(decision.entries) + 1)]
             decision.answer.append(draft.message)
         return decision
 
@@ -78,7 +79,7 @@ class Import(Hold):
 
     @property
     def needs(self) -> Needs:
-        return Needs(sessions=frozenset({self.session}), marks=marks_of(self.arrivals))
+        return Needs(sessions=frozenset({self.session}), marks=marks_of(self.arrivals), standing=True)
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
         who = who_asks(rows, self.session, now)
@@ -115,7 +116,9 @@ class Return:
 
     @property
     def needs(self) -> Needs:
-        return Needs(terms=frozenset({returned_term(self.by)}), marks=marks_of((self.goes_on, self.loops)))
+        return Needs(
+            terms=frozenset({returned_term(self.by)}), marks=marks_of((self.goes_on, self.loops)), standing=True
+        )
 
     @property
     def weight(self) -> int:
@@ -124,7 +127,12 @@ class Return:
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
         again = rows.posted(returned_term(self.by))
         draft = _hold(rows, self.loops if again else self.goes_on, now, seq, now + self.expiry)
-        return Decision(not again, [draft])
+        return Decision(not again, [draft, *_taken(rows, draft, now, seq + 1)])
+
+
+def _taken(rows: Rows, draft: Draft, now: int, seq: int) -> list[Draft]:
+    """By whoever claims a filter that what was just held matches."""
+    return taken(rows, draft.message, now, seq) if draft.kind == "mail.hold" and draft.message is not None else []
 
 
 _KINDS = {"ONHOLD": "mail.hold", "PASSED": "mail.pass", "REJECTED": "mail.reject"}

@@ -24,7 +24,7 @@ from rcqueue.model.query import QueryError, QueryForbidden
 from rcqueue.server.identity.sessions import check_name
 from rcqueue.server.marshal import Refusal
 
-from . import acpi_notices, acpi_rules, acpi_saved, acpi_server, acts, people, scans
+from . import acpi_claims, acpi_notices, acpi_rules, acpi_saved, acpi_server, acts, people, scans
 from .acpi_arguments import Command, body, nothing_else, take
 from .acpi_arguments import said as _said
 from .acpi_arguments import time as _time
@@ -441,6 +441,7 @@ COMMANDS: dict[str, Command] = {
     "history.list": _history,
     **acpi_server.COMMANDS,
     **acpi_saved.COMMANDS,
+    **acpi_claims.COMMANDS,
     **acpi_notices.COMMANDS,
     "scan.file": _scanned(scans.scan),
     "policy.test": _scanned(scans.judge),

@@ -39,6 +39,7 @@ class Needs:
     sender_rules: frozenset[int] = frozenset()  # by id
     senders: bool = False  # the rules about the authors of the messages
     settings: bool = False  # of the policy, all
+    standing: bool = False  # claims of filters, all
     steps: frozenset[str] = frozenset()  # acts, with the next mails that wait to be tried and all of their messages
     marks: frozenset[bytes] = frozenset()  # what they lead to, and the founders of those campaigns
     rows: frozenset[tuple[str, Key]] = frozenset()  # (table, primary key): single rows of whatever table
@@ -259,7 +260,9 @@ class Rows:
             self._read(connection, t.sender_rule.c.pattern, authors)
         if any(n.settings for n in needs):
             self._take(t.policy_setting, connection.execute(_SETTINGS))
-        held = {row["session"] for name in ("claim", "act") for row in self.tables[name].values()}
+        if any(n.standing for n in needs):
+            self._take(t.standing, connection.execute(_STANDING))
+        held = {row["session"] for name in ("claim", "act", "standing") for row in self.tables[name].values()}
         sessions = held.union(*(n.sessions for n in needs))
         self._read(connection, t.session.c.id, sessions)
         named = {row["person"] for row in self.tables["act"].values() if row["person"] is not None}
@@ -267,7 +270,7 @@ class Rows:
         ids = {row["account"] for row in self.tables["session"].values()} | {a for (a,) in self.tables["account"]}
         ids = ids.union(
             *(n.account_ids for n in needs),
-            *({row["account"] for row in self.tables[name].values()} for name in ("act", "claim")),
+            *({row["account"] for row in self.tables[name].values()} for name in ("act", "claim", "standing")),
         )
         for column in (t.account.c.id, t.role_grant.c.account, t.person_lock.c.account):
             self._read(connection, column, ids)
@@ -366,6 +369,7 @@ def _waiting(act: str) -> Any:
 
 _CUSTOMERS, _DOMAINS = select(t.customer), select(t.customer_domain)
 _SETTINGS = select(t.policy_setting)
+_STANDING = select(t.standing)
 _OPEN = t.attempt.c.finished.is_(None)
 
 

@@ -38,6 +38,7 @@ from .mails import message_detail as message_detail
 from .mails import note as note
 from .mails import posting as posting
 from .mails import seen as seen
+from .mails import standing as standing
 from .people import account as account
 from .people import customer as customer
 from .people import customer_domain as customer_domain

@@ -159,6 +159,18 @@ claim = Table(
     sqlite_with_rowid=False,
 )
 
+#: Claims of filters: what is held and matches is claimed for the session.
+standing = Table(
+    "standing",
+    metadata,
+    Column("id", Big, primary_key=True),  # the sequence of its entry
+    Column("account", Big, nullable=False),
+    Column("session", Big, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("created", Big, nullable=False),
+    Column("until", Big),  # as of a claim
+)
+
 #: Durable before connecting (`started`), and again before the final dot (`dot`).
 attempt = Table(
     "attempt",
