@@ -1,4 +1,4 @@
-"""Claims of filters: what arrives and matches is claimed as it is held; they end as claims do; overlap is told first."""
+"""Claims of filters: what arrives and matches is claimed as it is held; they end as claims do; overlap is told."""
 
 from __future__ import annotations
 
