@@ -513,3 +513,4 @@ _TYPED = (
 
 #: Commands that ask no server, or open one.
 LOCAL = {("demo",), ("profiles",), ("serve",), ("config", "check"), ("migrate",), ("people", "first-admin")}
+LOCAL |= {("completion",), ("man",)}  # made of the parser alone
