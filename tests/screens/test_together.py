@@ -34,7 +34,7 @@ async def test_w_claims_the_next_and_shows_what_is_mine(monkeypatch: pytest.Monk
         await t.press("w")
         await t.shows("Claim how many of the next mails that nobody holds?")
         await t.press("backspace", "backspace", "7", "enter")
-        await t.until(lambda: "7 mails (9 recipients) for you" in t.flash)
+        await t.until(lambda: "9 mails of 7 messages for you" in t.flash)
         assert asked == [(7, "")] and t.app.desk is not None and t.app.desk.query.text == "claim:me"
         await t.press("w", "enter")  # again, of the same list and as many as before
         await t.until(lambda: len(asked) == 2)
