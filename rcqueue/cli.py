@@ -59,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     from rcqueue.commands import (
         acpi,
         act,
+        campaigns,
         claims,
         completion,
         health,
@@ -88,7 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
     _terminal_options(parser)
     commands = Commands(parser, required=False)
     server.add_demo(commands)
-    for group in (sign_in, health, mail, watch, act, outgoing):
+    for group in (sign_in, health, mail, campaigns, watch, act, outgoing):
         group.add(commands)
     people.add(commands, server.add_first_admin)
     for group in (claims, saved, acpi, importing, notices, scans, senders, rules, server):

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from rcqueue.app import Network, Start
@@ -28,6 +29,9 @@ from rcqueue.model.journal import Entry, Hello, History, MailChange, Step, Timel
 from rcqueue.model.mail import (
     Attachments,
     AuthResult,
+    Campaign,
+    CampaignClaim,
+    Campaigns,
     Dsn,
     Envelope,
     HeaderField,
@@ -87,6 +91,11 @@ class Message:
         return encode_message(self.number)
 
     @property
+    def campaign(self) -> str:
+        """What one sender sends belongs together here."""
+        return "C" + sha256(self.sender.encode()).hexdigest()[:10].upper()
+
+    @property
     def expiry(self) -> datetime:
         return self.at + self.kept_for
 
@@ -106,6 +115,7 @@ class Message:
             customer=self.customer,
             degraded=None,
             mails=mails,
+            campaigns=(self.campaign,),
         )
 
     def row(self, of: list[Mail]) -> Row:
@@ -127,6 +137,7 @@ class Message:
             verdict=self.verdict,
             size=self.size,
             rules=self.rules,
+            campaign=self.campaign,
             customer=self.customer,
             queue="main",
             claim=RowClaim(
@@ -379,6 +390,40 @@ class FakeApi:
             values = [FacetValue(value=value, mails=n, term=term) for (value, term), n in most]
             found.append(Facet(by=by, values=values, capped=by == "rule"))
         return Facets(seq=self.store.seq, facets=found)
+
+    async def campaigns(self, query: str = "", *, after: str | None = None, limit: int = 50) -> Campaigns:
+        self._call("campaigns", query, after)
+        found: dict[str, Campaign] = {}
+        asked = parse(query, me=self.name)
+        for id in sorted(self.store.messages, reverse=True):
+            message = self.store.messages[id]
+            of = self.store.matching(asked, message)
+            if message.campaign in found:
+                found[message.campaign].mails += len(of)
+            elif of:
+                found[message.campaign] = self._campaign(message, len(of))
+        names = list(found)
+        first = names.index(after) + 1 if after is not None else 0
+        shown = names[first : first + limit]
+        more = shown[-1] if first + limit < len(names) else None
+        return Campaigns(seq=self.store.seq, campaigns=[found[name] for name in shown], next=more)
+
+    def _campaign(self, message: Message, mails: int) -> Campaign:
+        its = [m for _, m in sorted(self.store.messages.items(), reverse=True) if m.campaign == message.campaign]
+        all_of_it = [mail for m in its for mail in m.mails]
+        claims = Counter(mail.claim for mail in all_of_it if mail.claim)
+        return Campaign(
+            id=message.campaign,
+            mails=mails,
+            first=its[-1].at,
+            last=its[0].at,
+            status=Counter(mail.status for mail in all_of_it),
+            verdict=message.verdict,
+            subjects=list(dict.fromkeys(m.subject for m in its))[:3],
+            fromDomains=[message.sender.partition("@")[2]],
+            toEmails=list(dict.fromkeys(mail.to for mail in all_of_it))[:3],
+            claims=[CampaignClaim(who=who, mails=n) for who, n in claims.most_common()],
+        )
 
     async def summary(self, id: str, query: str | None = None) -> Summary:
         self._call("summary", id)

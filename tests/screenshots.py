@@ -45,6 +45,7 @@ PICTURES = {
     "people": "test_people[{size}]",
     "health": "test_health[{size}]",
     "outgoing": "test_outgoing[{size}]",
+    "campaigns": "test_campaigns[{size}]",
     "history": "test_history[{size}]",
     "expiring": "test_expiring[{size}]",
     "wall": "test_wall[{size}]",

@@ -83,7 +83,7 @@ def _commands() -> frozenset[tuple[str, ...]]:
 
 def route_of(action: Action) -> str:
     """Where an action is to be found, by the rules of the API."""
-    lists = {name: f"/{name}s" for name in ("claim", "mail", "act", "sender", "notice", "filter")}
+    lists = {name: f"/{name}s" for name in ("claim", "mail", "act", "sender", "notice", "filter", "campaign")}
     where = V1 + lists.get(action.object, f"/{action.object}")
     one = where + ("/{name}" if action.object in ("people", "rules", "filter") else "/{id}")
     match action.verb:

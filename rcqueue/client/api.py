@@ -19,6 +19,7 @@ from rcqueue.model.journal import Entry, History, Timeline
 from rcqueue.model.mail import (
     BODIES,
     Attachments,
+    Campaigns,
     Counts,
     Envelope,
     Headers,
@@ -174,6 +175,10 @@ class Api(Http):
         """What the mails that match have in common; `by`: some of model.facet.FACETS, all that may be seen if empty."""
         params: Params = {"query": query, "by": ",".join(by), "limit": limit}
         return _model(Facets, await self.get(V1 + "/facets", params))
+
+    async def campaigns(self, query: str = "", *, after: str | None = None, limit: int = 50) -> Campaigns:
+        """A page of the campaigns with a mail that matches, newest first; `after` is `next` of the page before."""
+        return _model(Campaigns, await self.get(V1 + "/campaigns", {"query": query, "after": after, "limit": limit}))
 
     # -- saved filters
 

@@ -41,8 +41,10 @@ class Action:
 
 _HELD = ("ONHOLD",)
 _Q = ("queue", "message")
+_ALL_OF_IT = (*_Q, "campaigns")  # also where one key acts on all of a campaign
 _LISTS = (
     "queue",
+    "campaigns",
     "facets",
     "filters",
     "message",
@@ -59,7 +61,9 @@ _LISTS = (
 
 ACTIONS: tuple[Action, ...] = (
     # -- acts on mail
-    Action("mail.claim", "claim it: nobody else can act on it", "c", _Q, Right.CLAIM, False, _HELD, "claim", True),
+    Action(
+        "mail.claim", "claim it: nobody else can act on it", "c", _ALL_OF_IT, Right.CLAIM, False, _HELD, "claim", True
+    ),
     Action("mail.unclaim", "give the claim back", "C", _Q, Right.CLAIM, False, _HELD, "unclaim", True),
     Action(
         "mail.takeover",
@@ -73,9 +77,9 @@ ACTIONS: tuple[Action, ...] = (
         True,
     ),
     Action("mail.assign", "hand it over to a colleague, with a note", "a", _Q, Right.CLAIM, False, _HELD, None, True),
-    Action("mail.extend", "extend its expiry", "x", _Q, Right.EXTEND, False, _HELD, None, True),
+    Action("mail.extend", "extend its expiry", "x", _ALL_OF_IT, Right.EXTEND, False, _HELD, None, True),
     Action("mail.note", "write a note on it", "n", _Q, Right.NOTE, False, (), "note", True),
-    Action("mail.release", "release it to the next hop", "r", _Q, Right.RELEASE, True, _HELD, "release", True),
+    Action("mail.release", "release it to the next hop", "r", _ALL_OF_IT, Right.RELEASE, True, _HELD, "release", True),
     Action(
         "view.release_as",
         "release it in another way: form, to whom, learning",
@@ -101,7 +105,7 @@ ACTIONS: tuple[Action, ...] = (
         "mail.delete",
         "delete it (restore brings it back until the purge)",
         "d",
-        _Q,
+        _ALL_OF_IT,
         Right.DELETE,
         True,
         _HELD,
@@ -172,6 +176,7 @@ ACTIONS: tuple[Action, ...] = (
         Right.VIEW,
         cli="facets",
     ),
+    Action("campaign.list", "campaigns: mail that belongs together", "m", ("queue",), Right.VIEW, cli="campaigns"),
     Action("filter.list", "the saved filters", "F", right=Right.VIEW, cli="filters list"),
     Action(
         "filter.save",
@@ -387,9 +392,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("view.bottom", "oldest mail", "G,end", _LISTS),
     Action("view.next", "open the next mail", "J", ("message",), footer="next mail"),
     Action("view.previous", "open the mail before", "K", ("message",)),
-    Action("view.select", "mark or unmark this mail", "v", footer="mark"),
+    Action("view.select", "mark or unmark it", "v", ("queue", "campaigns"), footer="mark"),
     Action("view.select_all", "mark all that match the filter", "asterisk"),
-    Action("view.select_none", "drop all marks", "V"),
+    Action("view.select_none", "drop all marks", "V", ("queue", "campaigns")),
     Action("view.pane_next", "next pane", "tab", _Q, footer="pane"),
     Action("view.pane_previous", "previous pane", "shift+tab", _Q),
     Action("view.pane_down", "pane: down", "right_square_bracket"),
@@ -407,12 +412,14 @@ ACTIONS: tuple[Action, ...] = (
     Action("view.letters", "jump to a row by its letter", "apostrophe"),
     Action("view.pause", "hold the view still, and go on", "z"),
     Action("view.copy", "the rc_acpi.sh request of what was just done", "y"),
+    Action("view.campaign", "open its mails", "enter", ("campaigns",), footer="open"),
     Action("view.jump", "jump to a time or an id", "ctrl+g"),
     Action(
         "view.back",
         "back",
         "escape,q",
         (
+            "campaigns",
             "facets",
             "filters",
             "message",

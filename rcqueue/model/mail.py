@@ -336,10 +336,44 @@ class Hex(Wire):
     data: str  #: in hexadecimal
 
 
+class CampaignClaim(Wire):
+    who: str
+    mails: int
+
+
+class Campaign(Wire):
+    """A campaign, over what the viewer may see of it. A class that the viewer lacks: the key is absent (None).
+
+    What it shows of its mails (subjects, senders, recipients) is of its newest few.
+    """
+
+    id: str  #: as `campaign:ID` and `Row.campaign` have it
+    mails: int  #: that match the filter
+    capped: bool = False  #: there are more than `mails`, or time was up
+    first: Time  #: when its first message came,
+    last: Time  #: and its last
+    status: dict[str, int]  #: all of its mails, by status
+    verdict: VerdictKind  #: of its newest message
+    subjects: list[str] | None = None
+    fromDomains: list[str] | None = None
+    toEmails: list[str] | None = None
+    claims: list[CampaignClaim] = []  #: who holds how many of its mails
+
+
+class Campaigns(Wire):
+    """A page, newest first, true at journal entry `seq`. `next` goes on from its end; None at the end of the list."""
+
+    seq: int
+    campaigns: list[Campaign]
+    next: str | None = None
+    partial: bool = False  #: the time limit came first: `next` goes on
+
+
 class Summary(Wire):
     """The default of `rcqueue show`: row, envelope, listed headers and verdict in one."""
 
     row: Row
+    campaign: Campaign | None = None
     envelope: Envelope | None = None
     headers: Headers | None = None
     verdict: VerdictDetail | None = None

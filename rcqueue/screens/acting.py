@@ -242,7 +242,11 @@ class Acting:
 
     # -- many -------------------------------------------------------------------------------------------------------
 
-    async def _many(self, action: Action, marks: list[str], query: str, ask: _Asks) -> None:
+    async def on_all(self, name: str, query: str, of: str) -> None:
+        """The act `name` (mail.VERB) on all that match `query`, which is said as `of`."""
+        await self._many(named(name), [], query, self._ask, of)
+
+    async def _many(self, action: Action, marks: list[str], query: str, ask: _Asks, of: str = "") -> None:
         if self.running is not None:
             self.app.flash(f"an act is running already: {keymap.key('act.stop')} stops it", "warn")
             return
@@ -261,7 +265,8 @@ class Acting:
             return
         if act.state == "selecting":
             act = await self._until_not(act, ("selecting",), lambda act: 0)
-        of = f"of {plural(len(marks), 'marked message')}" if marks else f"all that match {query}"
+        meant = f"of {plural(len(marks), 'marked message')}" if marks else f"all that match {query}"
+        of = f"of {of}" if of else meant
         if act.count == 0:
             self.app.flash(f"no mail {of} can be acted on by {action.verb}: nothing done", "warn")
             return

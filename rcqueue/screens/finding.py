@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 WIDE = 120  # cells from which there are two panes side by side
 BROAD = 110  # cells from which the facets stand at the left; on fewer they take the place of the panes
+CAMPAIGN = "a campaign"  # what the first line says of the mails of one
 STRIP = 30  # cells that they have there
 
 
@@ -105,10 +106,13 @@ class Finding(Screen[None]):
     def do_view_return(self) -> None:
         if self._from is None:
             return
+        campaign = self.visiting == CAMPAIGN
         (text, sort, cursor), self._from, self.visiting = self._from, None, ""
         self._search(text, sort)
         if cursor is not None:
             self.view.jump("at", cursor)
+        if campaign:
+            self.app.open("campaign.list")
 
     # -- facets --------------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,10 @@ def open(app: RcqueueApp, name: str) -> None:
             from .saved import SavedScreen
 
             app.push_screen(SavedScreen())
+        case "campaign.list":
+            from .campaigns import CampaignsScreen
+
+            app.push_screen(CampaignsScreen())
         case "act.list":
             from .acts import ActsScreen
 

@@ -41,6 +41,7 @@ from rcqueue.server.release_key import release_keys
 from rcqueue.server.routes import (
     acpi,
     acts,
+    campaigns,
     claims,
     feed,
     health,
@@ -82,7 +83,8 @@ def build_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     problem.install(app)
     judging = (rspamd, scans, senders, policy, rules)
-    for module in (login, acts, mails, claims, saved, people, imports, *judging, health, outgoing, notices, feed):
+    queue = (acts, mails, campaigns, claims, saved)
+    for module in (login, *queue, people, imports, *judging, health, outgoing, notices, feed):
         app.include_router(module.router, prefix="/api/v1")
     for module in (acpi, meta, requests):
         app.include_router(module.router)

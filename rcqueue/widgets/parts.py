@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rcqueue.model.mail import (
         Author,
         AuthResult,
+        Campaign,
         Envelope,
         Headers,
         Receipt,
@@ -66,7 +67,8 @@ def headers(
             value = fit(value, BRIEF)
         entries.append(_field(field.name, value or "(empty)"))
         if field.name.lower() == "subject":
-            entries += seen + _beside(listed, receipt, now)
+            entries += seen + campaign(summary.campaign if summary is not None else None)
+            entries += _beside(listed, receipt, now)
     if not any(f.name.lower() == "subject" for f in fields):
         entries += seen + _beside(listed, receipt, now)
     if row.sender is not None and row.sender != row.fromEmail:
@@ -88,6 +90,16 @@ def _seen(summary: Summary | None, now: datetime) -> list[Entry]:
         for one in summary.seen
     ]
     return said + ([Entry(", ".join(by), "Seen by")] if by else [])
+
+
+def campaign(one: Campaign | None) -> list[Entry]:
+    """`812 mails since 2026-03-14 04:09, 3 released`, of more than one."""
+    mails = sum(one.status.values()) if one is not None else 0
+    if one is None or mails < 2:
+        return []
+    said = [f"{plural(mails, 'mail')} since {one.first.astimezone():%Y-%m-%d %H:%M}"]
+    said += [f"{n:,} {status.lower()}" for status, n in one.status.items() if status != "ONHOLD"]
+    return [Entry(", ".join(said), "Campaign")]
 
 
 def _author(author: Author) -> str:

@@ -195,6 +195,7 @@ async def test_every_action_of_the_registry_does_something() -> None:
         act,
         acts,
         audit,
+        campaigns,
         demo,
         health,
         help,
@@ -220,6 +221,7 @@ async def test_every_action_of_the_registry_does_something() -> None:
         "health": health.HealthScreen,
         "help": help.HelpScreen,
         "demo": demo.DemoScreen,
+        "campaigns": campaigns.CampaignsScreen,
         "facets": facets.Facets,
         "filters": saved.SavedScreen,
         "outgoing": outgoing.OutgoingScreen,
@@ -231,6 +233,7 @@ async def test_every_action_of_the_registry_does_something() -> None:
         "mail.show",
         "view.unfold",
         "act.list",
+        "campaign.list",
         "filter.list",
         "people.list",
         "audit.list",
@@ -457,3 +460,58 @@ async def test_another_mail_is_shown_from_its_beginning() -> None:
         await t.until(lambda: t.app.queue.first.top > 0 and "Received" not in t.text)
         await t.press("j")
         await t.until(lambda: "Received" in t.text and t.app.queue.first.top == 0)
+
+
+# -- campaigns
+
+
+async def test_a_campaign_is_a_row_opened_by_enter_and_escape_returns_to_it() -> None:
+    async with terminal(queue()) as t:
+        await t.press("m")
+        await t.shows("Campaigns of status:onhold")
+        await t.shows("Password")
+        row = next(line for line in t.shown if "acrne.example" in line)
+        assert row.split()[:3] == ["258", "2m", "1h"]
+        await t.press("j", "enter")
+        await t.until(lambda: t.app.screen is t.app.queue)
+        await t.shows("258 of 3,312")
+        assert "a campaign" in t.shown[0] and {r.row.fromDomain for r in t.app.queue.view.index.values()} == {
+            "acrne.example"
+        }
+        await t.press("escape")
+        await t.shows("Campaigns of status:onhold")
+        await t.press("escape")
+        await t.until(lambda: t.app.queue.filter.filter == "" and t.app.screen is t.app.queue)
+
+
+async def test_one_key_decides_for_all_of_the_campaigns_that_are_marked_within_the_filter() -> None:
+    async with terminal(queue()) as t:
+        await t.press("slash")
+        await t.type("size:>1")
+        await t.press("enter", "m")
+        await t.shows("Campaigns of size:>1")
+        await t.press("j", "v", "v")
+        await t.shows("2 marked")
+        await t.press("d")
+        await t.shows("Delete 264 mails, of 2 campaigns")
+        assert t.calls("store_act")[0][1].query.startswith("size:>1 campaign:C")
+        await t.type("264")
+        await t.press("enter")
+        await t.until(lambda: t.calls("confirm_act"))
+        assert t.calls("confirm_act")[0][2] == 264
+        await t.until(lambda: not any("acrne.example" in line for line in t.shown[:-2]))
+        assert t.app.screen.marks == set()
+
+
+async def test_without_marks_the_campaign_under_the_cursor_is_meant_though_others_come_above_it() -> None:
+    async with terminal(queue()) as t:
+        await t.press("m")
+        await t.shows("Password")
+        await t.press("j")
+        t.store.hold("new@new.example", ["a@acme.example"], "new")
+        t.app.screen._read()
+        await t.shows("new.example")
+        await t.press("c")
+        await t.until(lambda: t.calls("confirm_act"))
+        chosen = {message.sender for message, _ in t.api.acts_made["A0"][2]}
+        assert chosen == {"it-desk@acrne.example"}

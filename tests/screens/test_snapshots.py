@@ -553,6 +553,16 @@ def test_history(snap_compare: Compare, size: tuple[int, int]) -> None:
 
 
 @SIZES
+def test_campaigns(snap_compare: Compare, size: tuple[int, int]) -> None:
+    store = busy()
+    newest = [store.messages[i] for i in sorted(store.messages, reverse=True)]
+    store.change("mail.release", "anna", newest[13], [0], status=Status.RELEASED)
+    store.change("mail.delete", "bob", newest[15], [0], status=Status.DELETED)
+    newest[23].subject = "Everything must go"
+    look(snap_compare, size, keys("m", "j", "v", shows="1 marked"), store)
+
+
+@SIZES
 def test_expiring(snap_compare: Compare, size: tuple[int, int]) -> None:
     store = busy()
     store.expiring = 41

@@ -179,6 +179,7 @@ class Guest:
             await self._ask("GET /mails/rows", params={"query": query, "ids": ",".join(self.ids)})
             await self._ask("GET /counts", params={"query": query})
             await self._ask("GET /facets", params={"query": query})
+            await self._ask("GET /campaigns", params={"query": query})
             await self._ask("GET /mails/{id}", self.ids[0], params={"query": query})
 
     async def _acts(self) -> None:
@@ -454,6 +455,7 @@ def _commands(ids: Sequence[str], folder: Path) -> list[tuple[str, ...]]:
     found += [("list", "status:any"), ("list", "--mails", "--json"), ("import", str(folder / "in.eml"))]
     found += [("list", "--json", "--sort", sort) for sort in SORTS]
     found += [("list", "--", term) for term in terms(four)]
+    found += [("campaigns", "status:any"), ("campaigns", "--json", "size:>1")]
     found += [("facets", "status:any"), ("facets", "--by", "rule,sender", "--json")]
     scanned = str(folder / "in.eml")
     found += [("scan", scanned), ("policy", "test", scanned), ("policy", "test", scanned, "--rcpt", "x@y.example")]

@@ -16,6 +16,7 @@ from rcqueue.server.store import tables as t
 from rcqueue.server.store.rows import Rows
 
 NAME_CHARS = 10
+WINDOW = 14 * 86400 * 1_000_000  #: microseconds from its founding in which messages join a campaign
 FOUNDERS = 8  #: that a mark leads to: the newest
 ALIKE = 0.7  #: from here on two texts are of one sending, where marks of two kinds agree too
 SAME = 0.9  #: and from here on where a link or a file does

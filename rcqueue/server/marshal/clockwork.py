@@ -15,6 +15,7 @@ from rcqueue.server.store.query_sql import ZERO
 from rcqueue.server.store.rows import MINUTE, Needs, Rows
 from rcqueue.server.store.writer import Decision
 
+from .campaigns import WINDOW
 from .door import Marshal
 from .ends import Expire, Forget, Lapse, Purge
 from .standing import LapseStanding, lapsed_standing
@@ -64,7 +65,7 @@ def long_gone(connection: Connection, before: int) -> list[int]:
 
 class ForgetKeys:
     """Idempotency keys live 24 hours, and so do what was weighed for an act that nobody confirmed and the counts by
-    the minute."""
+    the minute; what leads to a campaign lives 14 days."""
 
     needs = Needs()
     weight = 100
@@ -77,6 +78,9 @@ class ForgetKeys:
         rows.sweep(delete(t.flow).where(t.flow.c.minute < self.before // MINUTE))
         never = select(t.act.c.id).where(t.act.c.state == ActState.STORED.value, t.act.c.created < self.before)
         rows.sweep(delete(t.act_judged).where(t.act_judged.c.act.in_(never)))  # weighed, and never confirmed
+        old = first_id_at(max(0, now - WINDOW))
+        rows.sweep(delete(t.campaign_mark).where(t.campaign_mark.c.founder < old))
+        rows.sweep(delete(t.campaign).where(t.campaign.c.founder < old))
         return Decision()
 
 

@@ -29,6 +29,7 @@ from .acpi_arguments import Command, body, nothing_else, take
 from .acpi_arguments import said as _said
 from .acpi_arguments import time as _time
 from .acpi_mails import FIELDS, Selection, select_mails, show_mails
+from .campaigns import MAX_PAGE, campaigns_of
 from .deps import Asker, Viewer
 from .mails import facets_of, number, part_of, read_raw, summary_of
 
@@ -307,6 +308,19 @@ async def _facets(asker: Viewer, arguments: dict[str, Any]) -> Any:
     return [facet.model_dump(mode="json") for facet in found.facets]
 
 
+async def _campaigns(asker: Viewer, arguments: dict[str, Any]) -> Any:
+    query, limit = take(arguments, "filter", str, ""), take(arguments, "limit", int, 1000)
+    after: str | None = None
+    found: list[dict[str, Any]] = []
+    while len(found) < limit:
+        page = await campaigns_of(asker, query, after, min(MAX_PAGE, limit - len(found)))
+        found += [campaign.model_dump(mode="json", exclude_none=True) for campaign in page.campaigns]
+        after = page.next
+        if after is None:
+            break
+    return found
+
+
 async def _body(asker: Viewer, arguments: dict[str, Any]) -> Any:
     id = take(arguments, "id", str)
     nothing_else(arguments, "mail.body")
@@ -424,6 +438,7 @@ COMMANDS: dict[str, Command] = {
     **{f"mail.{verb}": _act(verb) for verb in Verb},
     "mail.list": _list,
     "mail.facets": _facets,
+    "campaign.list": _campaigns,
     "mail.show": _show,
     "mail.next": _next,
     "mail.body": _body,

@@ -22,6 +22,7 @@ from rcqueue.server.marshal.entries import history
 from rcqueue.server.marshal.seeing import seen_by
 from rcqueue.server.marshal.timeline import timeline
 from rcqueue.server.reading.deep import Deep
+from rcqueue.server.store.campaigns import campaign
 from rcqueue.server.store.database import head_seq
 from rcqueue.server.store.facets import facets as count_facets
 from rcqueue.server.store.pages import RowData, build_row, check_query, counts, page, rows_by_id
@@ -190,6 +191,8 @@ async def summary_of(asker: Viewer, id: str, query: str | None = None) -> dict[s
         seen = [one.model_dump(mode="json") for one in seen_by(connection, message)]
         if DataClass.ENVELOPE in classes:
             answer["envelope"] = show.envelope(connection, who, message)
+        if (of := campaign(connection, who, row)) is not None:
+            answer["campaign"] = of
         known = row.purged is None or row.passed or row.rejected  # of those there never were bytes
         if DataClass.HEADERS in classes and known:
             answer["headers"] = show.headers(connection, who, message, marshal.terms.authserv_ids)

@@ -176,11 +176,16 @@ def time_text(us: int) -> str:
     return datetime.fromtimestamp(us / 1_000_000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
+def campaign_kind(classes: frozenset[DataClass]) -> str:
+    """Which kind of campaign a viewer with these classes is told of: the one made of nothing that they lack. The first
+    letter of its name; "" for none."""
+    return "C" if classes >= ALL_OF_IT else "E" if classes >= EVERYONES else ""
+
+
 def campaign_of(message: Any, classes: frozenset[DataClass]) -> str | None:
-    """The campaign that a viewer with these classes is told of: the one made of nothing that they lack."""
-    if classes >= ALL_OF_IT:
-        return message.campaign or None
-    return message.campaign_open or None if classes >= EVERYONES else None
+    """That of a message."""
+    name = {"C": message.campaign, "E": message.campaign_open}.get(campaign_kind(classes))
+    return name or None
 
 
 def build_row(data: RowData, classes: Iterable[DataClass]) -> dict[str, Any]:

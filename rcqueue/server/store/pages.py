@@ -268,6 +268,14 @@ def counts(
     return tally
 
 
+def count_matching(
+    connection: Connection, access: Access, query: Query, now_us: int, deadline: float
+) -> tuple[int, bool]:
+    """How many mails match, and whether there may be more: counting stopped at the cap, or at `deadline`."""
+    found, capped = _count(connection, filter_for(access, query, now_us), deadline)
+    return found.total(), capped
+
+
 def kept_answers(query: Query) -> bool:
     """Whether the kept counters can say how many mails match."""
     return all(term.field in _KEPT for term in query.terms)

@@ -1,0 +1,176 @@
+"""Campaigns: mail that belongs together, a row each. Enter opens its mails; keys of acts decide for all of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.cells import cell_len
+from textual.binding import BindingType
+
+from rcqueue.model.query import DEFAULT
+from rcqueue.widgets.keymap import Situation, bindings
+from rcqueue.widgets.line import Piece
+from rcqueue.widgets.text import ago, fit, number, plural
+
+from .finding import CAMPAIGN
+from .page import Page
+
+if TYPE_CHECKING:
+    from rcqueue.model.mail import Campaign
+
+EVERY = 5.0  # seconds between two readings
+PAGE = 100  # campaigns at a time
+MOST = 500  # that are read anew by themselves
+AHEAD = 20  # rows from the end at which the next page is read
+WIDE = 120  # cells from which recipients have a column
+FROM = 30  # cells of it
+COLUMNS = ("", "MAILS", "LAST", "SINCE", "REL", "DEL", "CLAIMED", "FROM", "SUBJECT")
+
+
+class CampaignsScreen(Page):
+    """Those of the queue's filter. Whatever is done here is done to the mails that match it, of what is marked or
+    else under the cursor."""
+
+    CONTEXT = "campaigns"
+    COLUMNS = COLUMNS
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("campaigns")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Campaign] = []
+        self.marks: set[str] = set()
+        self.next: str | None = None
+        self.filter = ""
+        self._reading = False
+
+    def on_mount(self) -> None:
+        self.filter = self.desk.query.text
+        super().on_mount()
+        self.set_interval(EVERY, self._again)
+        self._read()
+
+    def situation(self) -> Situation:
+        now = super().situation()
+        here = self.table.key is not None
+        return Situation(now.rights, status="ONHOLD" if here else None, marks=int(here), running=now.running)
+
+    def heading(self) -> list[Piece]:
+        said = f" Campaigns of {self.filter or DEFAULT.text}"
+        marked = f"   {len(self.marks)} marked" if self.marks else ""
+        return [(fit(said, min(cell_len(said), self.size.width // 2)), "strong"), (marked, "")]
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def _again(self) -> None:
+        if len(self.found) <= MOST:
+            self._read()
+
+    def _read(self, *, more: bool = False) -> None:
+        if not self._reading:
+            self._reading = True
+            self.app.work(self._read_now(more))
+
+    async def _read_now(self, more: bool) -> None:
+        """As many as there are on the screen, read anew; with `more` the next page after them."""
+        api, want = self.desk.api, max(PAGE, len(self.found))
+        found, after = (list(self.found), self.next) if more else ([], None)
+        try:
+            while True:
+                page = await self.app.call(api.campaigns(self.filter, after=after, limit=PAGE), quiet=bool(self.found))
+                if page is None or not self.is_mounted:
+                    return
+                found += page.campaigns
+                after = page.next
+                if after is None or more or len(found) >= want:
+                    break
+        finally:
+            self._reading = False
+        self.found, self.next = list({one.id: one for one in found}.values()), after
+        self.marks &= {one.id for one in self.found}
+        self.table.empty = "No campaign has a mail that matches."
+        self._show()
+
+    def _show(self) -> None:
+        wide = self.size.width >= WIDE
+        self.table.columns = [*COLUMNS[:-1], "TO", COLUMNS[-1]] if wide else list(COLUMNS)
+        self.table.show([(one.id, self._row(one, wide)) for one in self.found])
+        self.changed()
+
+    def _row(self, one: Campaign, wide: bool) -> list[Piece]:
+        now = self.app.clock()
+        marked = one.id in self.marks
+        claims = one.claims
+        claimed = "" if not claims else claims[0].who + (f" +{len(claims) - 1}" if claims[1:] else "")
+        cells = [
+            "*" if marked else "",
+            number(one.mails) + ("+" if one.capped else ""),
+            ago((now - one.last).total_seconds()),
+            ago((now - one.first).total_seconds()),
+            *(number(n) if (n := one.status.get(status)) else "" for status in ("RELEASED", "DELETED")),
+            claimed,
+            _several(one.fromDomains),
+        ]
+        if wide:
+            cells.append(_several(one.toEmails))
+        style = "strong" if marked else ""
+        return [*((cell, style) for cell in cells), (_several(one.subjects, all_of_them=wide), style)]
+
+    def on_resize(self) -> None:
+        if self.is_mounted:
+            self._show()
+
+    def changed(self) -> None:
+        super().changed()
+        if self.next is not None and self.table.at >= len(self.found) - AHEAD:
+            self._read(more=True)
+
+    # -- keys -------------------------------------------------------------------------------------------------------
+
+    @property
+    def _meant(self) -> list[str]:
+        """The campaigns that a key acts on."""
+        here = self.table.key
+        return [one.id for one in self.found if one.id in self.marks] or ([here] if here is not None else [])
+
+    def _query(self, names: list[str]) -> str:
+        return f"{self.filter} campaign:{','.join(names)}".strip()
+
+    def action_do(self, name: str) -> None:
+        acting = self.app.queue.acting
+        if name.startswith("mail.") and acting is not None:
+            if names := self._meant:
+                self.app.work(self._act(name, names))
+        else:
+            super().action_do(name)
+
+    async def _act(self, name: str, names: list[str]) -> None:
+        assert self.app.queue.acting is not None
+        await self.app.queue.acting.on_all(name, self._query(names), plural(len(names), "campaign"))
+        self._read()
+
+    def do_view_select(self) -> None:
+        if (here := self.table.key) is not None:
+            self.marks ^= {here}
+            self._show()
+            self.table.move(1)
+
+    def do_view_select_none(self) -> None:
+        self.marks.clear()
+        self._show()
+
+    def do_view_campaign(self) -> None:
+        """Its mails, in the list of the queue, from which a key leads back."""
+        if (here := self.table.key) is not None:
+            queue = self.app.queue
+            queue.visit(self._query([here]), queue.view.sort, CAMPAIGN)
+            self.dismiss()
+
+
+def _several(values: list[str] | None, *, all_of_them: bool = False) -> str:
+    """`parcel.example +2`; with `all_of_them` each."""
+    if not values:
+        return ""
+    if all_of_them:
+        return " | ".join(value or "(no subject)" for value in values)
+    more = f" +{len(values) - 1}" if values[1:] else ""
+    return fit(values[0], min(cell_len(values[0]), FROM)) + more
