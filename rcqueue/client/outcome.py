@@ -47,6 +47,14 @@ def returns(entry: Entry) -> bool:
     return entry.kind in _RETURNS
 
 
+_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+
+
+def _folded(text: str | None) -> str:
+    """Text as the server's index has it: its first 64 characters, A-Z as a-z."""
+    return (text or "")[:64].translate(_LOWER)
+
+
 def sort_key(sort: str) -> tuple[Callable[[Row], tuple[Any, str]], bool]:
     """(key of a row, whether the list runs downwards) for one of the server's orders; ties go by id."""
     name = sort.removeprefix("-")
@@ -60,9 +68,13 @@ def sort_key(sort: str) -> tuple[Callable[[Row], tuple[Any, str]], bool]:
             case "expiry":
                 return (float("inf") if row.expiry is None else row.expiry.timestamp(), row.id)
             case "from":
-                return (row.fromEmail or "", row.id)
+                return (_folded(row.fromEmail), row.id)
+            case "to":
+                return (_folded(row.toEmail), row.id)
             case "subject":
-                return (row.subject or "", row.id)
+                return (_folded(row.subject), row.id)
+            case "customer":
+                return (row.customer, row.id)
             case "verdict":
                 return (row.verdict, row.id)
         return (row.timestamp.timestamp(), row.id)

@@ -3,6 +3,7 @@ reconnects, rows keep their place unless a key moved them, and in the end the vi
 
 from __future__ import annotations
 
+import sqlite3
 from collections import deque
 from datetime import timedelta
 
@@ -21,7 +22,9 @@ ME = "anna"
 
 
 TEXTS = st.sampled_from(["", "-claim:bob", "status:onhold score:>3", "status:any"])
-SORTS = st.sampled_from(["-time", "time", "-score", "score", "expiry", "-from", "subject", "-size", "verdict"])
+SORTS = st.sampled_from(
+    ["-time", "time", "-score", "score", "expiry", "-from", "to", "subject", "-size", "verdict", "-customer"]
+)
 
 
 class World(RuleBasedStateMachine):
@@ -313,3 +316,24 @@ def test_memory_is_bounded_though_every_page_s_first_rows_leave() -> None:
         most = max(most, len(view.lines))
     assert view.cursor == sorted(store.messages)[0] or view.below
     assert most <= 2 * (KEPT + 2) * view.limit
+
+
+def test_the_orders_are_those_of_the_server_s_indexes() -> None:
+    from rcqueue.client.outcome import sort_key
+    from rcqueue.model.query import SORTS as ALL
+    from rcqueue.server.store.tables.mails import SORT_KEYS
+
+    store = Store()
+    subjects = ("b", "A", "a" * 64 + "z", "a" * 64 + "b", "É", "é", "Zebra", "zebra 2")
+    rows = [(m := store.hold(f"{s}@x.example", [f"{s}@acme.example"], s)).row(m.mails) for s in subjects]
+    connection = sqlite3.connect(":memory:")
+    for sort in ("subject", "from", "to"):
+        column = {"subject": "subject", "from": "from_email", "to": "first_rcpt"}[sort]
+        by_id = " union all ".join(f"select ? as id, ? as {column}" for _ in rows)
+        values = [
+            v for row in rows for v in (row.id, {"subject": row.subject, "from": row.fromEmail}.get(sort, row.toEmail))
+        ]
+        ordered = connection.execute(f"select id from ({by_id}) order by {SORT_KEYS[sort]}, id", values)
+        assert [id for (id,) in ordered] == [row.id for row in sorted(rows, key=sort_key(sort)[0])]
+    keys = {name: sort_key(name)[0](rows[0])[0] for name in ALL}
+    assert keys["to"] != keys["time"] and keys["customer"] == "acme/sales"
