@@ -170,3 +170,17 @@ def test_the_terminal_alone_is_told_from_a_command() -> None:
     assert alone is not None and alone.server == "http://127.0.0.1:1"
     for others in (["list"], ["--help"], ["--server"], ["--server", "http://x", "list"], ["--version"], ["--wrong"]):
         assert cli._terminal_alone(others) is None, others
+
+
+def test_a_theme_that_is_named_is_remembered_and_one_that_is_not_there_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rcqueue import app, settings
+
+    monkeypatch.setattr("rcqueue.commands.terminal.refusal", lambda *_: None)
+    monkeypatch.setattr(app.RcqueueApp, "run", lambda self: None)
+    assert cli.main(["--server", "http://127.0.0.1:9", "--theme", "mono"]) == 0
+    assert settings.load().theme == "mono"
+    assert cli.main(["--theme", "plaid"]) == 2
+    assert "no theme 'plaid'; expected one of 16-colours, dark, high-contrast, light, mono" in capsys.readouterr().err
+    assert settings.load().theme == "mono"

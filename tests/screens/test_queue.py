@@ -206,7 +206,7 @@ async def test_a_rescan_of_many_is_weighed_and_asked_by_how_many_would_pass(monk
         monkeypatch.setattr(t.api, "store_act", store_act)
         await t.press("v", "v")
         await t.shows("2 marked")
-        t.app.queue.action_do("mail.rescan")
+        await t.press("E")
         await t.shows("Scanning 44")
         await t.shows("98 %  3 would hold  40 would pass")
         assert not isinstance(t.app.screen, Ask)

@@ -312,6 +312,21 @@ def test_dialog(snap_compare: Compare, size: tuple[int, int]) -> None:
 
 
 @SIZES
+def test_rescan(snap_compare: Compare, size: tuple[int, int]) -> None:
+    async def steps(t: Terminal) -> None:
+        real = t.api.store_act
+
+        async def store_act(request: ActRequest) -> ActProgress:
+            return (await real(request)).model_copy(update={"would": {"pass": 40, "hold": 4}})
+
+        t.api.store_act = store_act
+        await t.press("v", "v", "E")
+        await t.shows("40 of 44 mails")
+
+    look(snap_compare, size, steps)
+
+
+@SIZES
 def test_palette(snap_compare: Compare, size: tuple[int, int]) -> None:
     look(snap_compare, size, keys("ctrl+p", "d", "e", "l", shows="delete it"))
 
