@@ -37,6 +37,7 @@ MAILS, CAMPAIGNS = 5000, 300
 QUICK = 250, 15
 OPERATORS = ("ben", "otis", "vera", "kim", "lee")
 NEXT = 20
+ROWS = 5  #: by rows they clear a fifth of it: each row takes the same keys
 
 
 class Operator:
@@ -82,7 +83,7 @@ class Operator:
 
     async def ended(self, act: ActProgress) -> ActProgress:
         while act.state in ("stored", "running"):
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
             act = await self.api.act_progress(act.id)
         return act
 
@@ -139,15 +140,15 @@ def _of_the_journal(connection: Any) -> tuple[int, int]:
 
 def run(*, quick: bool = False) -> list[Figure]:
     mails, sendings = QUICK if quick else (MAILS, CAMPAIGNS)
-    held = arrivals(mails, sendings)
+    held, rows = arrivals(mails, sendings), mails // ROWS
 
     async def both() -> list[tuple[int, int, int]]:
-        return [await shift(held, Operator.by_rows), await shift(held, Operator.by_campaigns)]
+        return [await shift(held[:rows], Operator.by_rows), await shift(held, Operator.by_campaigns)]
 
     (row_keys, by_rows, row_twice), (keys, by_campaigns, twice) = asyncio.run(both())
-    detail = f"{by_rows:,} and {by_campaigns:,} of {mails:,} mails, {len(held):,} messages, {sendings} sendings"
+    detail = f"{by_rows:,} by rows, {by_campaigns:,} of {mails:,} by campaigns; {sendings} sendings"
     per_row, per_mail = row_keys / max(1, by_rows), keys / max(1, by_campaigns)
-    left = 2 * mails - by_rows - by_campaigns
+    left = rows + mails - by_rows - by_campaigns
     return [
         Figure("mails claimed or decided by two", row_twice + twice, "", 0, detail),
         Figure("mails left over", left, "", 0),
