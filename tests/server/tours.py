@@ -341,6 +341,7 @@ class Guest:
             "fromDomain": "sender.example",
             "fromEmail": "ada@sender.example",
             "toEmail": "x@example.org",
+            "filter": "from:sender.example",
             "subject": "plain",
             "id": list(self.ids),
             "resStart": 1,
