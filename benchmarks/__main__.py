@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks import machine
 from benchmarks.figures import Figure
 
-NAMES = ("start", "paging", "claims", "pages", "million", "idle", "campaigns", "shift", "scanning", "ways_in")
+NAMES = ("start", "paging", "claims", "pages", "million", "idle", "campaigns", "shift", "scanning", "ways_in", "many")
 ROOT = Path(__file__).parent.parent
 
 

@@ -129,13 +129,14 @@ async def _wait(api: Api, act: ActProgress) -> ActProgress:
 
 
 @contextlib.asynccontextmanager
-async def _serving(folder: Path, hop: int) -> AsyncIterator[tuple[str, int, int]]:
+async def _serving(folder: Path, hop: int, recall: str = "10s") -> AsyncIterator[tuple[str, int, int]]:
     """The whole server in a process of its own: its URL, its SMTP port, its process id."""
     http, smtp = free_port(), free_port()
     config = {
         "data_dir": str(folder / "data"),
         "http": {"listen": f"127.0.0.1:{http}"},
         "smtp": {"listen": f"127.0.0.1:{smtp}"},
+        "hold": {"recall": recall},
         "next_hop": {"default": f"127.0.0.1:{hop}", "sessions": SESSIONS},
     }
     async with process("-c", SERVE, json.dumps(config)) as pid:
@@ -147,11 +148,12 @@ async def _serving(folder: Path, hop: int) -> AsyncIterator[tuple[str, int, int]
 
 
 async def _release(count: int, quick: bool) -> list[Figure]:
+    recall = "1s" if quick else "10s"
     with tempfile.TemporaryDirectory(prefix="rcqueue-bench-") as name:
         folder = Path(name)
         fill(folder, count)
         tokens = await _people(folder, ("anna", "ben", "carl", "dora"))
-        async with Postfix(_DISCARD) as postfix, _serving(folder, postfix.port) as (url, smtp, _):
+        async with Postfix(_DISCARD) as postfix, _serving(folder, postfix.port, recall) as (url, smtp, _):
             await _hold(smtp)
             async with _at_work(url, tokens[1:]) as people:
                 anna = Api(url, tokens[0])

@@ -12,7 +12,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 
-MAY_BE_0 = ("million", "idle")  #: what is sent to an idle terminal, what more memory one needs
+MAY_BE_0 = ("million", "idle", "many")  #: what is sent to an idle terminal, what more memory one needs
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,7 @@ MAY_BE_0 = ("million", "idle")  #: what is sent to an idle terminal, what more m
         ("ways_in", 2),
         ("million", 120),
         ("idle", 3),
+        ("many", 8),
     ],
 )
 def test_it_runs_and_files_its_figures(name: str, figures: int, tmp_path: Path):
