@@ -221,6 +221,8 @@ ARGUMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("extend",): ("$ID", "--until", "9d"),
     ("note",): ("$ID", "--text", "seen"),
     ("settle",): ("$ID", "--as", "hold"),
+    ("assign",): ("$ID", "--to", "eve"),
+    ("next",): ("2", "score:>8"),
     ("show",): ("$ID",),
     ("import",): ("$DIR/b.eml", "--from", "a@b.example", "--to", "c@d.example"),
     ("scan",): ("$DIR/b.eml",),
@@ -245,7 +247,9 @@ ARGUMENTS: dict[tuple[str, ...], tuple[str, ...]] = {
 }
 ON_MAIL = {"claim", "unclaim", "release", "recall", "delete", "restore", "rescan"}
 ENDLESS = {("watch",), ("serve",)}  # tried in tests of their own
-MAY_FAIL = {(verb,) for verb in (*ON_MAIL, "extend", "settle", "takeover", "try")} | {  # there is nothing for them here
+MAY_FAIL = {
+    (verb,) for verb in (*ON_MAIL, "assign", "extend", "settle", "takeover", "try")
+} | {  # there is nothing for them here
     *(("rules", "push"), ("rules", "rollback"), ("senders", "end")),
     *(("notices", "send"), ("notices", "start"), ("policy", "set")),
 }
@@ -289,7 +293,7 @@ def test_every_command_speaks_json(held: str, as_, cli: Cli, home: Path, monkeyp
         ended = cli(*line)
         for said in ended.out.splitlines():
             assert isinstance(json.loads(said), dict), (words, said)
-        assert "usage:" not in ended.err and len(ended.err.splitlines()) == bool(ended.status), (words, ended.err)
+        assert "usage:" not in ended.err and bool(ended.status) <= len(ended.err.splitlines()) <= 1, (words, ended.err)
         if ended.status:
             failed.add(words)
         else:
