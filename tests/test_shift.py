@@ -90,10 +90,28 @@ def test_a_shift_by_keys_alone():
         anna.sees("how many of the next")
         anna.press("Enter", says="enter   20")
         anna.sees("claim:me")
-        mine = listed(demo, "anna", "claim:anna")
-        assert len(mine) == 20
+        assert len(listed(demo, "anna", "claim:anna")) == 20
 
-        anna.press("*", says="*   all of them")
+        anna.press("m", says="m   what belongs together")
+        anna.sees("Campaigns of")
+        anna.press("j", "j", says="j")
+        anna.press("r", says="r   release all of this campaign")
+        (count,) = re.findall(r"Type ([\d,]+) to confirm", anna.sees("to confirm"))
+        anna.type(count, says=f"{count}   the count, typed")
+        anna.press("Enter")
+        anna.sees(re.compile(rf"{count} mails? released").search)
+
+        anna.press("Escape")
+        anna.sees("/ claim:me")
+        anna.press("A", says="A   acts on many")
+        anna.sees("Acts on many")
+        anna.press("u", says="u   no: recall them")
+        anna.sees(re.compile(rf"{count} mails? recalled").search)
+        anna.press("Escape")
+        anna.sees("/ claim:me")
+
+        mine = listed(demo, "anna", "claim:anna")  # what was released and recalled is nobody's
+        anna.press("*", says="*   all that are mine")
         anna.press("a", says="a   hand over")
         anna.sees("to whom")
         anna.type("otto")
@@ -101,7 +119,12 @@ def test_a_shift_by_keys_alone():
         anna.sees("note")
         anna.type("my shift ends: please go on", says="a note to it")
         anna.press("Enter")
-        shown = anna.sees(lambda shown: "Type" in shown or "otto" in shown)
-        print(shown)
+        anna.sees(re.compile(r"\d+ mails handed over").search)
+        assert [row["id"] for row in listed(demo, "otto", "claim:otto")] == [row["id"] for row in mine]
+        assert listed(demo, "anna", "claim:anna") == []
+
         anna.press("C-q", says="ctrl+q   good night")
         anna.sees("exit-status 0")
+        done = [json.loads(line) for line in demo.run("anna", "history", "--json").stdout.splitlines()]
+    kinds = {entry["kind"] for entry in done}
+    assert {"mail.claim", "mail.release", "mail.recall", "mail.assign"} <= kinds
