@@ -37,9 +37,17 @@ class Situation:
 
 def bindings(*contexts: str, action: str = "screen.do") -> list[Binding]:
     """The keys of these contexts; each calls `action` with the name of its entry in the registry. One without a key has
-    a name that no key has, so that the person may give it one (Textual puts the chosen keys in by the id)."""
+    a name that no key has, so that the person may give it one (Textual puts the chosen keys in by the id). To leave
+    works in dialogs too."""
     return [
-        Binding(a.key or f"no-key-{a.name}", f"{action}('{a.name}')", a.help, show=False, id=a.name)
+        Binding(
+            a.key or f"no-key-{a.name}",
+            f"{action}('{a.name}')",
+            a.help,
+            show=False,
+            id=a.name,
+            priority=a.name == "view.quit",
+        )
         for a in ACTIONS
         if any(context in a.contexts for context in contexts)
     ]

@@ -256,6 +256,8 @@ async def test_a_page_or_a_question_that_is_open_goes_too() -> None:
         t.app._last_key = time.monotonic() - rcqueue.app.IDLE
         await t.until(lambda: isinstance(t.app.screen, LoginScreen))
         assert "selected" not in t.text and len(t.app.screen_stack) == 2
+        await t.press("ctrl+q")  # leaves from there too
+        await t.until(lambda: not t.app.is_running)
 
 
 async def test_a_sign_in_that_ended_at_the_server_is_the_same() -> None:

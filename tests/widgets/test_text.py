@@ -90,7 +90,7 @@ def test_one_meaning_a_colour() -> None:
         store.change("mail.claim", "anna", message, [0], **claim)
         line = Line(message.row(message.mails), 1)
         pieces = cells(line, layout, Look(cursor=False, marked=False, session=session, now=NOW))
-        return dict(zip(("mark", *layout.widths), (style for _, style in pieces), strict=True))
+        return dict(zip(("cursor", "mark", *layout.widths), (style for _, style in pieces), strict=True))
 
     assert styles("s-anna", claim=None)["kind"] == "bad"
     assert styles("s-anna", claim="anna")["who"] == "mine" and styles("s-anna", claim="anna")["from"] == ""
