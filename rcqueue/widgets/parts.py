@@ -136,15 +136,19 @@ def _beside(listed: Headers, receipt: Receipt | None, now: datetime) -> list[Ent
 
 
 def _auth(results: Sequence[AuthResult]) -> str:
-    """`spf fail evil.example   dmarc fail   said: dkim pass`: what our own servers found, then what others wrote."""
+    """`spf pass, dkim pass at acme.example   said: dmarc fail`: what our own servers found, then what others wrote."""
     shown, more = results[:RESULTS], len(results) - RESULTS
-    ours = spaced(*(_result(one) for one in shown if not one.said))
-    said = ", ".join(_result(one) for one in shown if one.said)
+    ours = _results([one for one in shown if not one.said])
+    said = _results([one for one in shown if one.said])
     return spaced(ours, f"said: {said}" if said else "", f"and {more} more" if more > 0 else "")
 
 
-def _result(one: AuthResult) -> str:
-    return f"{one.method} {one.result}" + (f" {one.of}" if one.of else "")
+def _results(results: Sequence[AuthResult]) -> str:
+    """What is the same domain all through is written once: all of it is to be one line."""
+    domains = {one.of for one in results if one.of}
+    once = f" at {domains.pop()}" if len(domains) == 1 else ""
+    each = (f"{one.method} {one.result}" + (f" {one.of}" if one.of and not once else "") for one in results)
+    return ", ".join(each) + once
 
 
 def degraded(why: str | None) -> list[Entry]:
