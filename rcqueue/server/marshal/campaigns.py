@@ -18,7 +18,7 @@ from rcqueue.server.store.rows import Rows
 NAME_CHARS = 10
 WINDOW = 14 * 86400 * 1_000_000  #: microseconds from its founding in which messages join a campaign
 FOUNDERS = 8  #: that a mark leads to: the newest
-ALIKE = 0.7  #: from here on two texts are of one sending, where marks of two kinds agree too
+ALIKE = 0.8  #: from here on two texts are of one sending, where marks of two kinds agree too
 SAME = 0.9  #: and from here on where a link or a file does
 
 
@@ -56,7 +56,11 @@ def assign(rows: Rows, marked: Marked, message: int) -> tuple[str, str]:
 
 
 def _own(traits: Traits) -> dict[str, bool]:
-    return {"files": any(kind == "file" for kind, _ in traits.whole), "listed": traits.listed}
+    return {
+        "links": any(kind == "link" for kind, _ in traits.whole),
+        "files": any(kind == "file" for kind, _ in traits.whole),
+        "listed": traits.listed,
+    }
 
 
 def _newest(rows: Rows, mark: bytes) -> list[str]:
@@ -84,8 +88,9 @@ def _belong(kinds: set[str], near: float, traits: Traits, founder: dict[str, obj
     """Whether a message is of a founder's sending: which kinds of marks they share, and how near their texts are."""
     if traits.listed or founder["listed"]:
         return bool(traits.listed and founder["listed"]) and {"sender", "subject"} <= kinds
-    files = any(kind == "file" for kind, _ in traits.whole)
-    if (files or founder["files"]) and "file" not in kinds:
+    own = _own(traits)
+    # A copy of a mail that leads elsewhere, or brings something else, is not of its sending, however alike they are.
+    if any((own[of] or founder[of]) and kind not in kinds for of, kind in (("links", "link"), ("files", "file"))):
         return False
     if "file" in kinds and not (traits.sketch or founder["sketch"]):  # there is no text
         return len(kinds) > 1

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from ipaddress import ip_address, ip_network
+from itertools import groupby
 
 from rensa import RMinHash
 
@@ -39,6 +40,11 @@ SLOTS = 64  #: of a sketch
 # A character where words are written without spaces, else a run of letters and digits.
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _WORD = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
+# Figures that are the same in all mails of a sending, as they are compared: a word with a digit in it; not one of four
+# digits or more, which names a document; none.
+_ANY = re.compile(r"\w*\d\w*")
+_BRIEF = re.compile(r"(?!\d{4,}\Z)\w*\d\w*")
+_LISTS = re.compile(r"(?!)")
 _LINK = re.compile(r"https?://(?:[^/\s\"'<>@?#]{0,100}@)?([^/\s\"'<>?#:]{1,200})", re.IGNORECASE)
 _URL = re.compile(r"https?://\S+|<[^<>\s]{1,300}>", re.IGNORECASE)  # also as html_text writes where a link leads
 # Text that nobody sees, as spam carries it against digests. What is never closed goes to the end: this is linear.
@@ -81,21 +87,22 @@ def alike(one: bytes, other: bytes) -> float:
 def _traits(raw: bytes, scan: Scan, sender: str, recipients: Sequence[str], client: str) -> Traits:
     own = {word for address in recipients[:5] for word in _WORD.findall(address.casefold()) if len(word) > 2}
     listed = any(name.lower().startswith("list-") for name, _ in scan.headers)
-    exact = _shape(scan.subject, own, figures=True)
-    shape = exact if listed else _shape(scan.subject, own, figures=False)
+    shape = _shape(scan.subject, own, _LISTS if listed else _ANY)
+    # Nobody looks at the text here, so what tells one invoice of a sender from the next must differ.
+    close = _shape(scan.subject, own, _LISTS if listed else _BRIEF)
     domain = domain_of(sender)  # of a bounce none: one reads like another, whatever it is about
     network = _network(client)
     texts, files = _read(raw)
     words: list[str] = []
     for plain, _ in texts:
-        words += _words(_URL.sub(" ", plain), own)[: WORDS - len(words)]
+        words += _words(_URL.sub(" ", plain), own, _ANY)[: WORDS - len(words)]
     hosts = dict.fromkeys(host for _, source in texts for host in map(fold_ascii, _LINK.findall(source)))
     links = [host for host in hosts if not host.endswith(_COMMON) and fold_ascii(host) not in _domains(recipients)]
 
     marks = [("sender", domain)] if domain else []
     marks += [("subject", shape)] if shape else []
     marks += [("link", host) for host in links[:HOSTS]] + [("file", digest) for digest in files[:HOSTS]]
-    together = [(kind, value, exact) for kind, value in (("sender", domain), ("network", network)) if value and exact]
+    together = [(kind, value, close) for kind, value in (("sender", domain), ("network", network)) if value and close]
     return Traits(
         open=tuple(_mark("open", *what) for what in together),
         whole=tuple((kind, _mark(kind, value)) for kind, value in marks),
@@ -123,25 +130,28 @@ def _network(client: str) -> str:
     return str(ip_network((address, 24 if address.version == 4 else 48), strict=False))
 
 
-def _words(text: str, own: set[str], *, figures: bool = False) -> list[str]:
-    """Its words as they are compared: what differs from mail to mail of one sending (names of recipients, and `figures`
-    unless they are kept) is the same in all."""
+def _words(text: str, own: set[str], figures: re.Pattern[str]) -> list[str]:
+    """Its words as they are compared: what differs from mail to mail of one sending (names of recipients, and these
+    `figures`) is the same in all, however many words it is in one of them."""
     found = _WORD.findall(text.casefold())[:WORDS]
-    return ["@" if word in own else "0" if not figures and any(map(str.isdigit, word)) else word for word in found]
+    said = ["@" if word in own else "0" if figures.fullmatch(word) else word for word in found]
+    return [word for word, _ in groupby(said)]
 
 
-def _shape(subject: str, own: set[str], *, figures: bool) -> str:
+def _shape(subject: str, own: set[str], figures: re.Pattern[str]) -> str:
     """A subject as it is compared; "" of one that says too little."""
-    words = _words(subject, own, figures=figures)
+    words = _words(subject, own, figures)
     said = [word for word in words if word not in ("@", "re", "fwd", "fw", "aw", "wg") and not word.isdigit()]
     return " ".join(words) if len(said) > 1 else ""
 
 
 def _sketch(words: Sequence[str]) -> bytes:
-    if len(words) < SHORT:
+    """Of which words there are. What is filled in is left out, and would count double or more in runs of words."""
+    said = [word for word in words if word not in ("@", "0")]
+    if len(said) < SHORT:
         return b""
     sketch = RMinHash(SLOTS, 1)
-    sketch.update([" ".join(words[at : at + 3]) for at in range(len(words) - 2)])
+    sketch.update(said)
     return struct.pack(f"<{SLOTS}H", *(value & 0xFFFF for value in sketch.digest()))
 
 

@@ -13,6 +13,7 @@ campaign = Table(
     Column("id", Text, primary_key=True),
     Column("founder", Big, nullable=False),  # the message
     Column("sketch", LargeBinary, nullable=False),  # reading.traits.Traits
+    Column("links", Boolean, nullable=False),  # it has links
     Column("files", Boolean, nullable=False),  # something is attached
     Column("listed", Boolean, nullable=False),  # a mailing list's
     Index("campaign_founder", "founder"),
