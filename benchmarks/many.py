@@ -31,7 +31,7 @@ from tests.realparts.postfix import Postfix, comes, free_port
 
 RELEASED, DELETED = 14_000, 850_000
 QUICK = 200, 2_000
-SESSIONS = 4
+SESSIONS = 10  #: as the server has without being told
 COLLEAGUES, EACH = 3, 10.0  #: acts a second
 ALONE = 20.0  #: seconds in which colleagues work before the act begins
 OWN = 60  #: mails that a colleague works on, and no act

@@ -150,7 +150,7 @@ class NextHop(_Table):
     tls: Encryption = "opportunistic"
     ca: Path | None = None
     at: tuple[NextHopAt, ...] = ()
-    sessions: int = Field(default=4, ge=1, le=100)  #: at once, to each next hop
+    sessions: int = Field(default=10, ge=1, le=100)  #: at once, to each next hop
     give_up: Microseconds = 2 * DAY  #: counted from the first attempt; then back to the hold
     timeout: Microseconds = 300 * SECOND  #: for each answer; RFC 5321 asks for five minutes
 

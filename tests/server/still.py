@@ -42,7 +42,7 @@ class StillWriter(Writer):
     def _run(self) -> None:
         pass
 
-    def submit(self, operation: Operation, *, patient: bool = False) -> Future[Any]:
+    def submit(self, operation: Operation, *, patient: bool = False, idle: bool = False) -> Future[Any]:
         waiting = _Waiting(operation, Future())
         if self.gathers is None:
             self._write([waiting])

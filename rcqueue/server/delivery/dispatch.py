@@ -1,6 +1,6 @@
 """Which mail goes when: mails that are due, a lane for each next hop, a few sessions in each lane.
 
-Of each lane a few attempts are begun, and their bytes read, ahead of its sessions: one commit and one read serve them
+Of each lane some attempts are begun, and their bytes read, ahead of its sessions: one commit and one read serve them
 all, and no session waits for either. What became of a mail is written while the next one is under way; the writer
 keeps the order, so it is durable before that one's dot.
 """
@@ -28,7 +28,7 @@ from rcqueue.server.store import tables as t
 
 from . import retry
 from .am_pdp import AmPdp, AmPdpSession
-from .lane import UNSET, WHOLE, HopSet, Lane, MailKey
+from .lane import BYTES_AHEAD, UNSET, WHOLE, HopSet, Lane, MailKey
 from .load import Load, read_loads
 from .originals import Originals, waits
 from .parcel import Parcel
@@ -92,8 +92,10 @@ class Delivery:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        if self._sessions:
-            await asyncio.wait(self._sessions, timeout=grace)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                while self._sessions:  # what is begun already opens sessions yet
+                    await asyncio.wait(self._sessions)
         for session in self._sessions:
             session.cancel()
         await asyncio.gather(*self._sessions, return_exceptions=True)
@@ -136,7 +138,7 @@ class Delivery:
                 self._begin(self._original(self._originals, mail.message, mails), f"original-{mail.message}")
             elif key not in self._known:
                 self._known.add(key)
-                self._lane(self._hop(mail)).put(mail.customer, key)
+                self._lane(self._hop(mail)).put(mail.customer, key, mail.size)
         next_turn = WHOLE
         for lane in self._lanes.values():
             lane.set = self._set.get(str(lane.hop), UNSET)
@@ -179,6 +181,7 @@ class Delivery:
         try:
             while (ready := await lane.next()) is not None:
                 begun, load = ready
+                began = time.monotonic()
                 try:
                     answer, load = await self._send(lane, session, begun, load)
                 except BaseException as error:
@@ -186,6 +189,7 @@ class Delivery:
                     if not isinstance(error, Exception):
                         raise
                     continue
+                lane.took = time.monotonic() - began
                 if end is not None:
                     await end
                 end = asyncio.create_task(self._put_on_record(lane, begun, answer, load))
@@ -211,20 +215,17 @@ class Delivery:
         asyncio.get_running_loop().call_later(1, self.wake)
 
     async def _feed(self, lane: Lane) -> None:
-        """Begins what waits in a lane, as many at a time as it has sessions, and opens those."""
+        """Begins what waits in a lane, some at a time ahead of its sessions, and opens those."""
         try:
             while keys := await self._take(lane):
-                begun = await asyncio.gather(*(self._begin_attempt(lane, key) for key in keys))
-                ready = [one for one in begun if one is not None]
+                ready = await self._begin_attempts(lane, keys)
                 loads = await self._marshal.database.read(read_loads, ready, self._key)
                 for one in zip(ready, loads, strict=True):
                     lane.ready.put_nowait(one)
                     if lane.sessions < self._config.sessions:
                         lane.sessions += 1
                         self._begin(self._session(lane), f"delivery-{lane.hop}")
-                if ready:
-                    lane.all_taken.clear()
-                    await lane.all_taken.wait()
+                await lane.used()
         except Exception:  # what was begun has no end on record: a look settles it, a second later
             log.exception("delivery: attempts could not be begun")
             asyncio.get_running_loop().call_later(1, self.wake)
@@ -233,27 +234,30 @@ class Delivery:
             self.wake()
 
     async def _take(self, lane: Lane) -> list[MailKey]:
-        """The next mails of a lane, as many as it has sessions, waiting for their turn if that is near."""
+        """The next mails of a lane, as many as are begun at once, waiting for their turn if that is near."""
         taken: list[MailKey] = []
-        while not self._stopping and lane.waiting and len(taken) < self._config.sessions:
+        lane.plan(self._config.sessions)
+        length = 0
+        while not self._stopping and lane.waiting and len(taken) < lane.ahead and length < BYTES_AHEAD:
             wait = lane.wait(self._marshal.clock.now())
             if not wait:
-                taken.append(lane.take(self._marshal.clock.now()))
+                key, size = lane.take(self._marshal.clock.now())
+                taken.append(key)
+                length += size
             elif taken or wait > NEAR:
                 break
             else:
                 await asyncio.sleep(wait / SECOND)
         return taken
 
-    async def _begin_attempt(self, lane: Lane, key: MailKey) -> Begun | None:
+    async def _begin_attempts(self, lane: Lane, keys: list[MailKey]) -> list[Begun]:
         try:
-            return await self._marshal.begin_attempt(*key, str(lane.hop))
-        except NotWaiting:  # recalled meanwhile
-            self._known.discard(key)
+            begun = await self._marshal.begin_attempts(keys, str(lane.hop))
         except BaseException:
-            self._known.discard(key)
+            self._known.difference_update(keys)
             raise
-        return None
+        self._known.difference_update(key for key, one in zip(keys, begun, strict=True) if one is None)  # recalled
+        return [one for one in begun if one is not None]
 
     def _connection(self, hop: Address | AmPdp) -> _Session:
         if isinstance(hop, AmPdp):
@@ -347,7 +351,7 @@ def _due(
     is set for next hops)."""
     mail = t.mail.c
     releasing = mail.status == "RELEASING"
-    of_message = (t.message.c.customer, t.message.c.origin, t.message.c.recipients)
+    of_message = (t.message.c.customer, t.message.c.origin, t.message.c.recipients, t.message.c.size)
     columns = (mail.message, mail.n, mail.rcpt, mail.way, *of_message)
     query = select(*columns).join(t.message, t.message.c.id == mail.message)
     found = connection.execute(query.where(releasing, mail.due > since, mail.due <= now).order_by(mail.due)).all()

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import logging
 import socket
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +20,9 @@ from rcqueue.server.amavis import file_of
 from rcqueue.server.config import SECOND
 from rcqueue.server.marshal import Refusal
 from rcqueue.server.marshal.outcomes import Begun
-from rcqueue.server.marshal.show import raw_bytes
+from rcqueue.server.marshal.show import unpacked
 from rcqueue.server.store import tables as t
+from rcqueue.server.store.listing import padded
 
 from . import retry
 from .am_pdp import Quarantined
@@ -39,28 +41,37 @@ class Load:
 
 
 # Made once: to make a statement costs as much as to execute it.
-_OF: Any = bindparam("message")
-_ATTEMPTS = select(t.attempt).where(t.attempt.c.message == _OF, t.attempt.c.n == bindparam("n"))
-_ATTEMPTS = _ATTEMPTS.order_by(t.attempt.c.number.desc())
-_RECEIPT = select(t.message_detail.c.receipt).where(t.message_detail.c.message == _OF)
-_ORIGIN = select(t.message.c.origin).where(t.message.c.id == _OF)
+_OF: Any = bindparam("messages", expanding=True)
+_ATTEMPTS = select(t.attempt).where(t.attempt.c.message.in_(_OF)).order_by(t.attempt.c.number.desc())
+_OF_MESSAGE = (
+    select(t.message.c.id, t.message.c.origin, t.message_detail.c.receipt, t.blob.c.data, t.blob.c.codec)
+    .join(t.message_detail, t.message_detail.c.message == t.message.c.id)
+    .outerjoin(t.blob, (t.message.c.customer == t.blob.c.customer) & (t.message.c.sha256 == t.blob.c.sha256))
+    .where(t.message.c.id.in_(_OF))
+)
 
 
 def read_loads(connection: Connection, begun: Sequence[Begun], key: bytes | None) -> list[Load]:
     """What attempts need to know, read and made in a reader's thread."""
-    return [_load(connection, one, key) for one in begun]
+    if not begun:
+        return []
+    those = {"messages": padded([one.message for one in begun])}
+    attempts: dict[tuple[int, int], list[Any]] = defaultdict(list)
+    for row in connection.execute(_ATTEMPTS, those).all():
+        attempts[row.message, row.n].append(row)
+    messages = {row.id: row for row in connection.execute(_OF_MESSAGE, those).all()}
+    return [_load(connection, one, messages[one.message], attempts[one.message, one.n], key) for one in begun]
 
 
-def _load(connection: Connection, begun: Begun, key: bytes | None) -> Load:
-    attempts = connection.execute(_ATTEMPTS, {"message": begun.message, "n": begun.n}).all()
+def _load(connection: Connection, begun: Begun, message: Any, attempts: list[Any], key: bytes | None) -> Load:
     load = functools.partial(
         Load,
-        quarantined=_quarantined(connection, begun),
+        quarantined=_quarantined(connection, begun, message.origin),
         started=attempts[0].started,
         before=retry.chain(attempts[1:], begun.release),
     )
     try:
-        raw = raw_bytes(connection, begun.message)
+        raw = unpacked(message)
     except Refusal as gone:
         return load(f"it was not sent: {gone.detail}")
     except Exception:
@@ -68,7 +79,7 @@ def _load(connection: Connection, begun: Begun, key: bytes | None) -> Load:
         raw = b""
     if hashlib.sha256(raw).digest() != begun.sha256:
         return load("it was not sent: stored bytes do not match their hash")
-    receipt = Receipt.model_validate_json(connection.execute(_RECEIPT, {"message": begun.message}).scalar_one())
+    receipt = Receipt.model_validate_json(message.receipt)
     recipient, end = begun.recipient, attempts[0].started // SECOND + passes.VALID
 
     def sign(sender: str, data: bytes) -> tuple[str, str] | None:
@@ -80,8 +91,8 @@ def _load(connection: Connection, begun: Begun, key: bytes | None) -> Load:
     return load(parcel(raw, begun.release, begun.sender, recipient, receipt.smtputf8, dsn=dsn, sign=sign))
 
 
-def _quarantined(connection: Connection, begun: Begun) -> Quarantined | None:
-    file = file_of(connection.execute(_ORIGIN, {"message": begun.message}).scalar_one())
+def _quarantined(connection: Connection, begun: Begun, origin: str) -> Quarantined | None:
+    file = file_of(origin)
     if file is None:
         return None
     released = (t.entry.c.message == begun.message, t.entry.c.kind == "mail.release")

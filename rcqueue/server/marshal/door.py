@@ -21,7 +21,7 @@ from rcqueue.server.scan.judge import Judge
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.clock import Clock
 from rcqueue.server.store.database import Database
-from rcqueue.server.store.pages import check_query, matching_mails
+from rcqueue.server.store.pages import check_query
 from rcqueue.server.store.writer import Operation, Stopped, Writer
 
 from . import acts, outcomes, people
@@ -31,7 +31,7 @@ from .doing import Terms
 from .hold import Arrival, Hold
 from .once import Idempotency, Once, answered
 from .refusal import Refusal
-from .selecting import Mails, mails_of_targets, store_selection, strays
+from .selecting import Mails, mails_of_query, mails_of_targets, store_selection, strays
 from .show import OpenBody
 from .undoing import asked, undo_of, undoable
 from .verbs import RULES, Act, Target, check_body
@@ -49,10 +49,10 @@ class Marshal:
         self._running: dict[str, asyncio.Task[Any]] = {}  # acts on many
         self._weighing: Weighing | None = None
 
-    async def do(self, operation: Operation, *, patient: bool = False) -> Any:
+    async def do(self, operation: Operation, *, patient: bool = False, idle: bool = False) -> Any:
         """Writes an operation; its answer, once it is durable. Raises what it refused with. A `patient` one lets
-        others go first."""
-        return await asyncio.wrap_future(self.writer.submit(operation, patient=patient))
+        others go first; an `idle` one waits a moment for others."""
+        return await asyncio.wrap_future(self.writer.submit(operation, patient=patient, idle=idle))
 
     async def do_once(
         self,
@@ -75,6 +75,10 @@ class Marshal:
         begun: outcomes.Begun = await self.do(outcomes.BeginAttempt(message, n, next_hop))
         return begun
 
+    async def begin_attempts(self, mails: Sequence[tuple[int, int]], next_hop: str) -> list[outcomes.Begun | None]:
+        """Of each mail (message, n) its attempt, which is durable; None: it was recalled meanwhile."""
+        return list(await self.do(outcomes.BeginAttempts(tuple(mails), next_hop)))
+
     async def before_dot(self, begun: outcomes.Begun) -> None:
         await self.do(outcomes.BeforeDot(begun.message, begun.n, begun.number))
 
@@ -92,7 +96,7 @@ class Marshal:
     ) -> None:
         """Puts what became of an attempt on record. `retry_in` is microseconds; `noted` becomes facts of the entry."""
         key, said = (begun.message, begun.n, begun.number), (outcome, code, reply)
-        await self.do(outcomes.EndAttempt(*key, *said, retry_in, next_hop, queue_id, noted or {}))
+        await self.do(outcomes.EndAttempt(*key, *said, retry_in, next_hop, queue_id, noted or {}), idle=True)
 
     # -- acts
 
@@ -165,7 +169,7 @@ class Marshal:
         find: Mails
         if request.query is not None:
             query = self.query(who, request.query)
-            find = partial(matching_mails, access=who, query=query, now_us=now)
+            find = partial(mails_of_query, who=who, query=query, now_us=now)
         else:
             targets = [target(i) for i in request.ids or ()]
             find = partial(mails_of_targets, who=who, statuses=RULES[verb].statuses, targets=targets)
@@ -202,11 +206,11 @@ class Marshal:
         verb = Verb(request.verb)
         most = cap_of(who, verb, self.terms.caps) if verb is not Verb.RESCAN else None
 
-        def put(mails: tuple[tuple[int, int], ...]) -> None:  # in the reader's thread, which waits: none piles up
-            self.writer.submit(acts.AddSelection(act, mails), patient=True).result()
+        async def put(mails: tuple[tuple[int, int], ...]) -> None:
+            await self.do(acts.AddSelection(act, mails), patient=True)
 
         try:
-            selection = await self.database.read(store_selection, find, put, most)
+            selection = await store_selection(self.database, find, put, most)
             store = acts.StoreAct(act, who.session, request, selection, self.terms, undoes)
             stored = str(await self.do_once(who, keys[0] if keys else None, store))
         except Refusal:

@@ -86,10 +86,39 @@ class BeginAttempt(_OnMail):
 
 
 @dataclass(frozen=True, slots=True)
+class BeginAttempts:
+    """Attempts on mails (message, n). Answers of each what begun it is, or None: it does not wait any more."""
+
+    mails: tuple[tuple[int, int], ...]
+    next_hop: str
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(messages=frozenset(message for message, _ in self.mails))
+
+    @property
+    def weight(self) -> int:
+        return 500 * len(self.mails)
+
+    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
+        begun: list[Begun | None] = []
+        for message, n in self.mails:
+            try:
+                begun.append(BeginAttempt(message, n, self.next_hop).decide(rows, now, seq).answer)
+            except NotWaiting:
+                begun.append(None)
+        return Decision(begun)
+
+
+@dataclass(frozen=True, slots=True)
 class BeforeDot(_OnMail):
     """All bytes are sent but the final dot. After this, no answer means UNCERTAIN."""
 
     number: int
+
+    @property
+    def needs(self) -> Needs:
+        return Needs(attempts=frozenset({self.message}))
 
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
         key = (self.message, self.n, self.number)

@@ -262,8 +262,12 @@ _RAW = (
 def raw_bytes(connection: Connection, message: int) -> bytes:
     """The stored bytes. No rights are checked here: a caller has been through `OpenBody`, or shows only what is
     made of them by class."""
-    found = connection.execute(_RAW, {"message": message}).one_or_none()
-    if found is None:
+    return unpacked(connection.execute(_RAW, {"message": message}).one_or_none())
+
+
+def unpacked(found: Any) -> bytes:
+    """The stored bytes, from a row that has `data` and `codec` of table `blob`."""
+    if found is None or found.data is None:
         raise Refusal("not-found", "its bytes were purged")
     return zlib.decompress(found.data) if found.codec == "zlib" else bytes(found.data)
 

@@ -41,11 +41,10 @@ def undo_of(act: str, request: ActRequest) -> ActRequest:
     return ActRequest(verb=UNDO[verb], reason=f"undo of {act}")
 
 
-def undoable(connection: Connection, act: str, request: ActRequest) -> Iterator[MailRef]:
-    """The mails that an act has changed last, and that can still be recalled, or restored."""
+def undoable(connection: Connection, after: tuple[int, int], act: str, request: ActRequest) -> Iterator[MailRef]:
+    """The mails, after that one, which an act has changed last, and that can still be recalled, or restored."""
     verb = Verb(request.verb)
     done, mail = t.act_mail.c, t.mail.c
-    after = (0, -1)
     while True:
         beyond = (done.message > after[0]) | ((done.message == after[0]) & (done.n > after[1]))
         some = select(done.message, done.n, done.version)

@@ -219,15 +219,19 @@ def rows_by_id(
 # -- mails, and how many --------------------------------------------------------------------------------------------
 
 
-def matching_mails(connection: Connection, access: Access | None, query: Query, now_us: int) -> Iterator[MailRef]:
-    """Every mail that matches and may be viewed, oldest message first."""
+def matching_mails(
+    connection: Connection, access: Access | None, query: Query, now_us: int, after: tuple[int, int] = (0, -1)
+) -> Iterator[MailRef]:
+    """Every mail after that one (message, n) which matches and may be viewed, oldest message first."""
     f = filter_for(access, query, now_us)
     mails = select(*_REF).where(t.mail.c.message.in_(SOME), *f.on_mail)
     mails = mails.order_by(t.mail.c.message, t.mail.c.n)
-    for found in everything(connection, f, BATCH):
+    start = Position(None, after[0] - 1) if after[0] else None
+    for found in everything(connection, f, BATCH, start=start):
         if found.places:
             ids = padded([place.id for place in found.places])
-            yield from map(MailRef._make, connection.execute(mails, {"ids": ids}).all())
+            refs = map(MailRef._make, connection.execute(mails, {"ids": ids}).all())
+            yield from (ref for ref in refs if ref[:2] > after)
 
 
 def mails_of(connection: Connection, message: int, query: Query, now_us: int) -> list[MailRef]:

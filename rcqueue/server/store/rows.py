@@ -30,6 +30,7 @@ class Needs:
     """What an operation reads. A message comes with its mails, claims and open attempts; a session with its account."""
 
     messages: frozenset[int] = frozenset()
+    attempts: frozenset[int] = frozenset()  # messages of which nothing is needed but their open attempts
     sessions: frozenset[int] = frozenset()
     accounts: frozenset[str] = frozenset()  # by name
     account_ids: frozenset[int] = frozenset()
@@ -245,7 +246,7 @@ class Rows:
         messages = set().union(*(n.messages for n in needs)) | {key[1] for key in self.tables["act_mail"]}
         for column in (t.message.c.id, t.mail.c.message, t.claim.c.message):
             self._read(connection, column, messages)
-        self._read(connection, t.attempt.c.message, messages, _OPEN)
+        self._read(connection, t.attempt.c.message, messages.union(*(n.attempts for n in needs)), _OPEN)
         if messages or any(n.customers for n in needs):
             self._take(t.customer, connection.execute(_CUSTOMERS))
         if any(n.customers for n in needs):

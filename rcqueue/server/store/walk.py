@@ -178,10 +178,14 @@ OLDEST, NEWEST = Order("time", descending=False), Order("time", descending=True)
 
 
 def everything(
-    connection: Connection, f: Filter, want: int, deadline: float | None = None, order: Order = OLDEST
+    connection: Connection,
+    f: Filter,
+    want: int,
+    deadline: float | None = None,
+    order: Order = OLDEST,
+    start: Position | None = None,
 ) -> Iterator[Found]:
     """All that match, `want` at a time; with a deadline as far as that lets it come: the last has an edge then."""
-    start = None
     while True:
         found = find(connection, f, order, start, want, deadline)
         yield found

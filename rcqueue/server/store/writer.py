@@ -3,7 +3,8 @@
 While a batch is being made durable the next one gathers by itself, so one fsync serves many and nobody waits for a
 window. An answer is given only after the commit that holds it has returned. Work that is long and made of many small
 operations is `patient`: one of them at a time has a batch of its own, in turn with the batches of all others, so that
-nobody waits longer than for one.
+nobody waits longer than for one. What is `idle`, as nobody waits for it, goes with the next that is not, or in a batch
+with others of its kind a moment later: the order is that in which they came.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from .rows import Needs, Rows
 log = logging.getLogger(__name__)
 MAX_BATCH = 500
 MAX_BYTES = 8 << 20
+IDLE = 0.02  #: seconds that what is idle waits for company
 _HEAD, _MOVE_HEAD = select(t.head).with_for_update(), update(t.head)
 OnCommit = Callable[[int, frozenset[str]], None]
 
@@ -66,6 +68,7 @@ class _Waiting:
     operation: Operation
     future: Future[Any]
     patient: bool = False
+    idle: bool = False
     since: float = field(default_factory=time.monotonic)
 
 
@@ -94,12 +97,12 @@ class Writer:
     def waiting(self) -> int:
         return self._queue.qsize()
 
-    def submit(self, operation: Operation, *, patient: bool = False) -> Future[Any]:
+    def submit(self, operation: Operation, *, patient: bool = False, idle: bool = False) -> Future[Any]:
         future: Future[Any] = Future()
         with self._accepting:
             if not self._open:
                 raise Stopped("the server is shutting down; nothing was done")
-            self._queue.put(_Waiting(operation, future, patient))
+            self._queue.put(_Waiting(operation, future, patient, idle))
         return future
 
     def close(self) -> None:
@@ -129,11 +132,16 @@ class Writer:
                 waiting.future.set_exception(Stopped("the writer has ended"))
 
     def _gather(self) -> tuple[list[_Waiting], bool]:
-        """What waits, up to a batch's size, with the patient set aside; blocks only when there is nothing to do."""
+        """What waits, up to a batch's size, with the patient set aside; blocks only when there is nothing to do, or
+        nothing but what is idle."""
         batch: list[_Waiting] = []
-        weight = 0
+        weight, idle = 0, True
         while not (self._patient and self._queue.empty()):
-            if (waiting := self._queue.get()) is None:
+            try:
+                waiting = self._queue.get(timeout=max(0.0, batch[0].since + IDLE - time.monotonic()) if batch else None)
+            except queue.Empty:
+                break
+            if waiting is None:
                 return batch, False
             # Whoever asked may have gone away meanwhile; from here on it is done, and cannot be cancelled.
             if waiting.future.set_running_or_notify_cancel():
@@ -142,7 +150,9 @@ class Writer:
                 else:
                     batch.append(waiting)
                     weight += waiting.operation.weight
-            if batch and (len(batch) >= MAX_BATCH or weight >= MAX_BYTES or self._queue.empty()):
+                    idle = idle and waiting.idle
+            full = len(batch) >= MAX_BATCH or weight >= MAX_BYTES
+            if batch and (full or (self._queue.empty() and not idle)):
                 break
         return batch, True
 
@@ -156,7 +166,7 @@ class Writer:
                 return
             log.exception("an operation could not be written: %s", type(batch[0].operation).__name__)
             answers = [error]
-        self.lag = time.monotonic() - batch[0].since
+        self.lag = time.monotonic() - next((w.since for w in batch if not w.idle), batch[-1].since)
         for waiting, answer in zip(batch, answers, strict=True):
             if isinstance(answer, Exception):
                 waiting.future.set_exception(answer)
