@@ -30,12 +30,17 @@ def row(text: str, number: int) -> str:
     return next((line for line in text.splitlines() if subject(number) in line), "")
 
 
+def who(text: str, number: int) -> str:
+    """The column WHO: a name, "anna 3/500"; "(anna)" when she is only there."""
+    return row(text, number)[2:14].strip()
+
+
 def held_by(name: str, number: int) -> Callable[[str], bool]:
-    return lambda text: name in row(text, number)[:14]
+    return lambda text: who(text, number).startswith(name)
 
 
 def free(number: int) -> Callable[[str], bool]:
-    return lambda text: not row(text, number)[2:14].strip()
+    return lambda text: who(text, number)[:1] in ("", "(")
 
 
 class Company:

@@ -1,10 +1,13 @@
-"""For all tests: what fails beside others is found again by `--last-failed`."""
+"""For all tests: what fails beside others is found again by `--last-failed`; a background shell is no different."""
 
 from __future__ import annotations
 
 import re
+import signal
 
 import pytest
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what is started from a background shell ignores it
 
 _GROUP = re.compile(r"@[\w-]+$")
 

@@ -34,5 +34,6 @@ def test_what_is_loaded_when_the_frame_is_painted() -> None:
     assert not {name for name in loaded if name.startswith("rcqueue.model.")} - {
         "rcqueue.model.access",
         "rcqueue.model.actions",
+        "rcqueue.model.kind",
     }
     assert not any(name.startswith("rcqueue.server") for name in loaded)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from rcqueue.model.actions import named
-from rcqueue.model.fields import kind_of
+from rcqueue.model.kind import kind_of
 
 from .arguments import FILTER_HELP, Commands, ids_of, json_option, number
 from .connect import Run, connected

@@ -8,8 +8,8 @@ from typing import Any
 
 from rcqueue.client.api import PartModel
 from rcqueue.client.dump import hex_lines
-from rcqueue.model.fields import kind_of
 from rcqueue.model.journal import History, Step, Timeline
+from rcqueue.model.kind import kind_of
 from rcqueue.model.mail import (
     Attachment,
     Attachments,

@@ -25,12 +25,6 @@ MAX_VALUE = 320  #: characters of one value: the longest address there can be
 STATUSES = ("ONHOLD", "RELEASING", "UNCERTAIN", "RELEASED", "DELETED", "EXPIRED", "PASSED", "REJECTED")
 VERDICTS = ("SPAM", "VIRUS", "PHISH", "ATTACHMENT", "POLICY", "MANUAL")
 
-
-def kind_of(verdict: str, status: str) -> str:
-    """The verdict as it is shown; "" of mail that passed clean: no policy stopped it."""
-    return "" if (verdict, status) == ("POLICY", "PASSED") else verdict
-
-
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt,
     "<=": operator.le,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
-from rcqueue.model.fields import kind_of
+from rcqueue.model.kind import kind_of
 from rcqueue.safe_text import safe_text
 
 from .line import Piece

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
-from rcqueue.model.fields import kind_of
+from rcqueue.model.kind import kind_of
 
 from .columns import SOON
 from .line import Piece

@@ -12,6 +12,7 @@ from .line import Piece, Styled
 from .text import fit
 
 GAP = 2
+_RIGHT = frozenset({"AGO", "LAST", "SINCE", "MAILS", "REL", "DEL", "TRIED"})  # columns of figures
 
 
 class PlainTable(Styled, can_focus=True):
@@ -85,20 +86,24 @@ class PlainTable(Styled, can_focus=True):
         width, titles = self.size.width, self.size.height - self.room
         widths = self._widths()
         if y < titles:
-            return self.strip(self._cells([(title, "dim") for title in self.columns], widths), width)
+            return self.strip(self._cells([(title, "dim") for title in self.columns], widths, cursor=False), width)
         at = self.top + y - titles
         if not self.rows and self.empty and y == titles:
             return self.strip([(f"  {self.empty}", "")], width)
         if at >= len(self.rows):
             return self.strip([], width)
-        pieces = self._cells(self.rows[at], widths)
-        if self.has_cursor and at == self.at:
+        cursor = self.has_cursor and at == self.at
+        pieces = self._cells(self.rows[at], widths, cursor=cursor)
+        if cursor:
             pieces = [(text, f"cursor {style}".strip()) for text, style in [*pieces, (" " * width, "")]]
         return self.strip(pieces, width)
 
-    @staticmethod
-    def _cells(cells: Sequence[Piece], widths: list[int]) -> list[Piece]:
-        pieces: list[Piece] = [("  ", "")]
-        for n, (text, style) in enumerate(cells):
-            pieces.append((text if n == len(cells) - 1 else fit(text, widths[n]) + " " * GAP, style))
+    def _cells(self, cells: Sequence[Piece], widths: list[int], *, cursor: bool) -> list[Piece]:
+        pieces: list[Piece] = [("> " if cursor else "  ", "")]
+        for n, (text, style) in enumerate(cells[:-1]):
+            pieces.append((fit(text, widths[n], right=self.columns[n] in _RIGHT) + " " * GAP, style))
+        if cells:
+            text, style = cells[-1]
+            rest = self.size.width - sum(cell_len(before) for before, _ in pieces)
+            pieces.append((text if cell_len(text) <= rest else fit(text, max(0, rest)), style))
         return pieces

@@ -15,10 +15,12 @@ from .conftest import Cli, script
 M = mail_id(1)
 VERBS = [action.verb for action in server_actions() if action.object == "mail" and action.many]
 NEEDS = {"takeover": ["--reason", "urgent"], "note": ["--text", "seen"], "settle": ["--as", "again"]}
+NEEDS["assign"] = ["--to", "carol"]
 NEEDS["extend"] = ["--until", "2030-01-01T00:00:00Z"]
 SAYS = {
     "takeover": {"reason": "urgent"},
     "note": {"note": "seen"},
+    "assign": {"person": "carol"},
     "settle": {"settle": "again"},
     "extend": {"expiry": "2030-01-01T00:00:00.000Z"},
 }

@@ -92,7 +92,7 @@ async def test_many_are_asked_how_and_then_how_many() -> None:
         await t.press("v", "v", "ctrl+d")
         await t.shows("Delete what is marked, and how?")
         await t.press("right", "enter")
-        await t.shows("2 marked messages, to be learned")
+        await t.shows("Delete 44 mails to 43 recipients, of 2 marked messages, to be")
         ((_, request),) = t.calls("store_act")
         assert (request.verb, request.learn, len(request.ids)) == ("delete", True, 2)
         await t.press("4", "4", "enter")
