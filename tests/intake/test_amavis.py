@@ -255,11 +255,13 @@ async def test_recalled_while_it_waits_for_amavis_and_released_tagged(queue, hop
         next_hop={"default": f"127.0.0.1:{hop.port}", "sessions": 1},
     )
     delivery = await delivering(queue, config)
-    one, two = [
-        await queue.hold(MAIL, recipients=("ben@rcq.example",), origin=f"amavis:{name} {name}.eml") for name in "ab"
+    one, ahead, two = [
+        await queue.hold(MAIL, recipients=("ben@rcq.example",), origin=f"amavis:{name} {name}.eml") for name in "abc"
     ]
     await queue.act("operator", "release", one.id)
     await asked.wait()
+    await queue.act("operator", "release", ahead.id)  # begun already, and beyond recall
+    await until(lambda: ready(delivery), 1)
     await queue.act("operator", "release", two.id)
     await until(lambda: waiting(delivery), 1)
     await queue.act("operator", "recall", two.id)
@@ -271,6 +273,10 @@ async def test_recalled_while_it_waits_for_amavis_and_released_tagged(queue, hop
     assert await queue.status(one.id) == "UNCERTAIN"
     (got,) = hop.received()
     assert b"[SPAM] spam" in got.raw
+
+
+async def ready(delivery: Delivery) -> int:
+    return sum(lane.ready.qsize() for lane in delivery._lanes.values())
 
 
 async def waiting(delivery: Delivery) -> int:
