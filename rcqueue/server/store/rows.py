@@ -50,7 +50,7 @@ class Needs:
 
 
 MINUTE = 60_000_000
-STEP = 50  #: mails that one step of an act tries: a colleague's act waits for one at most
+STEP = 16  #: mails that one step of an act tries: a colleague's act waits for one at most
 
 
 @dataclass(slots=True)
