@@ -357,7 +357,7 @@ class World:
         if order and not messages:
             who.lease = before
             return No("changed")
-        return self.seq, messages, mails
+        return self.seq if messages else None, messages, mails
 
     # -- mail comes in, mail goes out
 

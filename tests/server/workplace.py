@@ -241,7 +241,8 @@ class Workplace(RuleBasedStateMachine):
 
         async def dealt() -> Any:
             said = await self.queue.marshal.next(access, NextBody(count=count))
-            return said.seq, said.messages, said.mails
+            # Who was dealt nothing asks again, after the others of the batch.
+            return said.seq if said.messages else None, said.messages, said.mails
 
         return dealt, lambda: self.world.deal(who.id, count)
 
