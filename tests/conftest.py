@@ -7,7 +7,8 @@ import signal
 
 import pytest
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # what is started from a background shell ignores it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it,
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and under nohup this
 
 _GROUP = re.compile(r"@[\w-]+$")
 

@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rcqueue.server.reading import caps
@@ -46,6 +46,7 @@ def test_what_stands_in_a_text_opens_nowhere() -> None:
     assert deep.text == shown and [one.host for one in deep.links] == ["a[.]example", "b[.]example"]
 
 
+@example(["<a href='", "www.", "http://", "http://"])
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(["http://", "HTTPS://", "www.", "a", ".", "/", "?", "@", "[", " ", "<a href='", "'>"])))
 def test_no_text_holds_a_link_that_opens(pieces: list[str]) -> None:

@@ -62,8 +62,8 @@ def defanged(url: str, limit: int = caps.URL) -> str:
     after = rest[len(lead) :]
     end = next((i for i, c in enumerate(after) if c in "/?#\\"), len(after))
     after = (dotless(after[:end]) + after[end:]).replace("://", "[:]//").replace("www.", "www[.]")
-    scheme = re.sub("^http", "hxxp", scheme, flags=re.IGNORECASE)
-    scheme = re.sub("^ftp", "fxp", scheme, flags=re.IGNORECASE)
+    scheme = re.sub("http", "hxxp", dotless(scheme), flags=re.IGNORECASE)  # what stands there may be more than one
+    scheme = re.sub("ftp", "fxp", scheme, flags=re.IGNORECASE)
     return f"{scheme}{colon}{lead}{after}"
 
 
