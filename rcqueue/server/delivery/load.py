@@ -22,7 +22,7 @@ from rcqueue.server.marshal import Refusal
 from rcqueue.server.marshal.outcomes import Begun
 from rcqueue.server.marshal.show import unpacked
 from rcqueue.server.store import tables as t
-from rcqueue.server.store.listing import padded
+from rcqueue.server.store.ready import padded
 
 from . import retry
 from .am_pdp import Quarantined

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -274,19 +275,21 @@ class StepAct:
         session = rows.get(t.session, act["session"])
         assert session is not None
         who = rows.access_of(act["account"], act["session"], session["scope"])
-        decision = Decision(True)
+        decision, noted = Decision(True), Counter(json.loads(act["results"]))
         for message, numbers in waiting.items():
             held = rows.message(message)
             if held is None:
-                self._note(rows, message, dict.fromkeys(numbers, (Result.GONE, "")))
+                self._note(rows, message, dict.fromkeys(numbers, (Result.GONE, "")), noted)
                 continue
             if who is None:
-                self._note(rows, message, dict.fromkeys(numbers, (Result.REFUSED, "the account is disabled")))
+                self._note(rows, message, dict.fromkeys(numbers, (Result.REFUSED, "the account is disabled")), noted)
                 continue
             body = body_of(request, act["as_of"])
             if lack := lacking(rows, message, who, verb, body, numbers):
                 decision.entries.append(denied(held, who, verb, lack))
-                self._note(rows, message, dict.fromkeys(numbers, (Result.REFUSED, why_not(lack, held["customer"]))))
+                self._note(
+                    rows, message, dict.fromkeys(numbers, (Result.REFUSED, why_not(lack, held["customer"]))), noted
+                )
                 continue
             change = MessageChange(rows, message, seq + len(decision.entries), now)
             judged = rows.get(t.act_judged, self.id, message)
@@ -299,22 +302,20 @@ class StepAct:
             for draft in drafts:
                 draft.facts["act"] = self.id
             decision.entries += drafts
-            self._note(rows, message, outcome)
+            self._note(rows, message, outcome, noted)
         message, n = max(read)
-        rows.put(t.act, (self.id,), {"reached": message, "reached_n": n})
+        rows.put(t.act, (self.id,), {"reached": message, "reached_n": n, "results": json.dumps(noted)})
         return decision
 
-    def _note(self, rows: Rows, message: int, results: dict[int, tuple[Result, str]]) -> None:
-        act, mails = rows.get(t.act, self.id), rows.mails[message]
-        assert act is not None
-        counts: dict[str, int] = json.loads(act["results"])
+    def _note(self, rows: Rows, message: int, results: dict[int, tuple[Result, str]], noted: Counter[str]) -> None:
+        """Puts down what became of mails of a message; `noted` counts it."""
+        mails = rows.mails[message]
         for n, (result, detail) in results.items():
-            noted = {"result": result.value, "detail": detail[:200], "version": None}
+            row = {"result": result.value, "detail": detail[:200], "version": None}
             if result is Result.DONE:
-                noted |= {"detail": None, "version": mails[n]["version"]}
-            rows.put(t.act_mail, (self.id, message, n), noted)
-            counts[result.value] = counts.get(result.value, 0) + 1
-        rows.put(t.act, (self.id,), {"results": json.dumps(counts)})
+                row |= {"detail": None, "version": mails[n]["version"]}
+            rows.put(t.act_mail, (self.id, message, n), row)
+            noted[result.value] += 1
 
 
 def _let_go(weighed: Doing, outcome: dict[int, tuple[Result, str]], seq: int) -> list[Draft]:

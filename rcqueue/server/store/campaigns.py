@@ -22,9 +22,10 @@ from rcqueue.model.query import EVERY, Query
 
 from . import tables as t
 from .drivers import Position
-from .listing import SOME, build_row, campaign_of, padded, read_rows
+from .listing import SOME, build_row, campaign_of, read_rows
 from .pages import check_query, count_matching, decode_cursor, encode_cursor, filter_for
 from .query_sql import Condition, at_customer
+from .ready import padded
 from .walk import NEWEST, find
 
 SAMPLE = 6  #: newest messages of a campaign that say what it is

@@ -21,9 +21,10 @@ from rcqueue.model.fields import ALL_OF_IT, domain_of, fold_ascii
 from rcqueue.model.query import Query
 
 from . import tables as t
-from .listing import SOME, padded
+from .listing import SOME
 from .pages import filter_for, kept, kept_answers
 from .query_sql import Filter, upwards
+from .ready import padded
 from .walk import NEWEST, everything
 
 BATCH = 1024  #: messages at a time

@@ -20,6 +20,7 @@ from rcqueue.model.ids import encode_message
 
 from . import tables as t
 from .query_sql import Filter
+from .ready import padded
 
 #: Bound to `padded` ids. (A list given as it is costs a millisecond a hundred.)
 SOME: BindParameter[Any] = bindparam("ids", expanding=True)
@@ -27,7 +28,6 @@ _MESSAGES = select(
     *(column for column in t.message.c if column.name not in ("sha256", "purged", "origin", "words"))
 ).where(t.message.c.id.in_(SOME))
 _COUNTS = tuple((status, status.lower()) for status in STATUSES)
-_BINDS = (8, 32, 128, 512, 2048)  #: lengths of IN (...): few, so that the statements stay prepared
 
 
 class Held(NamedTuple):
@@ -60,12 +60,6 @@ class RowData:
     @property
     def customer(self) -> str:
         return str(self.message.customer)
-
-
-def padded(ids: Sequence[int]) -> list[int]:
-    """The ids, the last repeated up to one of few lengths."""
-    length = next((n for n in _BINDS if n >= len(ids)), len(ids))
-    return [*ids, *[ids[-1]] * (length - len(ids))]
 
 
 def read_rows(connection: Connection, f: Filter, ids: Sequence[int]) -> list[RowData]:

@@ -23,8 +23,9 @@ from rcqueue.model.query import EVERY, Query, check, parse_sort
 
 from . import tables as t
 from .drivers import MAX_ID, Order, Position, message_id, within_ids
-from .listing import SOME, RowData, build_row, padded, read_rows, session_mark
+from .listing import SOME, RowData, build_row, read_rows, session_mark
 from .query_sql import Filter, Proved, at_customer
+from .ready import padded
 from .walk import everything, find
 
 __all__ = [

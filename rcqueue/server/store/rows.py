@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Table, bindparam, select, tuple_
+from sqlalchemy import Connection, Table
 
 from rcqueue.model.access import Access, Grant
 from rcqueue.model.fields import fold_address
+from rcqueue.model.ids import MAX_RECIPIENTS
 
 from . import statements
 from . import tables as t
+from .ready import numbered, padded
 from .statements import PRIMARY as _PRIMARY
 
 RowDict = dict[str, Any]
@@ -237,20 +238,15 @@ class Rows:
         acts = set().union(*(n.acts | n.steps for n in needs))
         self._read(connection, t.act.c.id, acts)
         for act in set().union(*(n.steps for n in needs)):
-            waiting, at = _waiting(act), self.get(t.act, act)
-            if at is not None and at["reached_n"] >= 0:
-                beyond = tuple_(t.act_mail.c.message, t.act_mail.c.n) > (at["reached"], at["reached_n"])
-                waiting = waiting.where(beyond)
-            self._take(t.act_mail, connection.execute(waiting.limit(STEP)))
-            self._load_judged(connection, act, waiting)
+            self._load_step(connection, act)
         messages = set().union(*(n.messages for n in needs)) | {key[1] for key in self.tables["act_mail"]}
         for column in (t.message.c.id, t.mail.c.message, t.claim.c.message):
             self._read(connection, column, messages)
         self._read(connection, t.attempt.c.message, messages.union(*(n.attempts for n in needs)), _OPEN)
         if messages or any(n.customers for n in needs):
-            self._take(t.customer, connection.execute(_CUSTOMERS))
+            self._read_all(connection, t.customer)
         if any(n.customers for n in needs):
-            self._take(t.customer_domain, connection.execute(_DOMAINS))
+            self._read_all(connection, t.customer_domain)
         self._read(connection, t.posting.c.term, set().union(*(n.terms for n in needs)))
         self._read(connection, t.campaign_mark.c.mark, set().union(*(n.marks for n in needs)))
         named = {name for founders in self.founders.values() for name in founders.values() if name.startswith("C")}
@@ -260,9 +256,9 @@ class Rows:
             authors = {fold_address(row["from_email"]) for row in self.tables["message"].values()}
             self._read(connection, t.sender_rule.c.pattern, authors)
         if any(n.settings for n in needs):
-            self._take(t.policy_setting, connection.execute(_SETTINGS))
+            self._read_all(connection, t.policy_setting)
         if any(n.standing for n in needs):
-            self._take(t.standing, connection.execute(_STANDING))
+            self._read_all(connection, t.standing)
         held = {row["session"] for name in ("claim", "act", "standing") for row in self.tables[name].values()}
         sessions = held.union(*(n.sessions for n in needs))
         self._read(connection, t.session.c.id, sessions)
@@ -276,38 +272,51 @@ class Rows:
         for column in (t.account.c.id, t.role_grant.c.account, t.person_lock.c.account):
             self._read(connection, column, ids)
         for name, key in set().union(*(n.rows for n in needs)):
-            table = t.metadata.tables[name]
             values = dict(zip((f"k_{c}" for c in _PRIMARY[name]), key, strict=True))
-            self._take(table, connection.execute(statements.one_of(name), values))
+            table = t.metadata.tables[name]
+            self._take(table, statements.one_of(name, connection.dialect).rows(connection, table, **values))
 
-    def _load_judged(self, connection: Connection, act: str, waiting: Any) -> None:
-        """Of a rescan also what it came to, and the rest of the last message: a message has one verdict, and gets its
-        new one at once."""
+    def _load_step(self, connection: Connection, act: str) -> None:
+        """What an act tries next; of a rescan also what it came to, and the rest of the last message: a message has one
+        verdict, and gets its new one at once."""
         row = self.get(t.act, act)
-        messages = {message for of, message, _ in self.tables["act_mail"] if of == act}
-        if row is None or row["weighed"] is None or not messages:
+        if row is None:
             return
-        self._take(t.act_mail, connection.execute(waiting.where(t.act_mail.c.message == max(messages))))
-        judged = select(t.act_judged).where(t.act_judged.c.act == act, t.act_judged.c.message.in_(messages))
-        self._take(t.act_judged, connection.execute(judged))
+        waiting = statements.waiting(connection.dialect)
+        after = {"act": act, "message": row["reached"], "n": row["reached_n"]}
+        found = waiting.rows(connection, t.act_mail, most=STEP, **after)
+        self._take(t.act_mail, found)
+        if row["weighed"] is None or not found:
+            return
+        messages = {one["message"] for one in found}
+        rest = {"act": act, "message": max(messages), "n": -1}
+        more = waiting.rows(connection, t.act_mail, most=MAX_RECIPIENTS, **rest)
+        self._take(t.act_mail, [one for one in more if one["message"] == max(messages)])
+        self._read(connection, t.act_judged.c.message, messages, t.act_judged.c.act == act)
 
     def _read(self, connection: Connection, column: Any, values: Set[Any], *where: Any) -> None:
         """The rows of a table whose column has one of the values."""
         if values:
-            self._take(column.table, connection.execute(_with(column, *where), {"values": list(values)}))
+            listed = padded(list(values))
+            having = statements.having(column, len(listed), connection.dialect, *where)
+            self._take(column.table, having.rows(connection, column.table, **numbered(listed)))
 
-    def _take(self, table: Table, found: CursorResult[Any]) -> None:
+    def _read_all(self, connection: Connection, table: Table) -> None:
+        self._take(table, statements.all_of(table.name, connection.dialect).rows(connection, table))
+
+    def _take(self, table: Table, found: Sequence[RowDict]) -> None:
         rows, primary = self.tables[table.name], _PRIMARY[table.name]
-        for row in found.mappings():
-            key = tuple(row[c] for c in primary)
+        for row in found:
+            key = tuple([row[c] for c in primary])
             if key not in rows:
-                rows[key] = dict(row)
-                self._index(table.name, key, rows[key])
+                rows[key] = row
+                self._index(table.name, key, row)
 
     def flush(self, connection: Connection) -> None:
         """Writes what the batch changed: inserts, then updates by the columns that differ, then deletes."""
-        dialect = connection.dialect.name
-        inserts: dict[str, list[RowDict]] = defaultdict(list)
+        dialect = connection.dialect
+        inserts: dict[tuple[str, tuple[str, ...]], list[RowDict]] = defaultdict(list)
+        appends: dict[tuple[str, tuple[str, ...]], list[RowDict]] = defaultdict(list)
         updates: dict[tuple[str, tuple[str, ...]], list[RowDict]] = defaultdict(list)
         deletes: dict[str, list[RowDict]] = defaultdict(list)
         for (name, key), old in self.loaded.items():
@@ -316,36 +325,36 @@ class Rows:
                 if old is not None:
                     deletes[name].append({f"k_{c}": v for c, v in zip(_PRIMARY[name], key, strict=True)})
             elif old is None:
-                inserts[name].append(new)
-            else:
-                columns = tuple(c for c in new if new[c] is not old.get(c) and new[c] != old.get(c))
-                if columns:
-                    values = {f"v_{c}": new[c] for c in columns}
-                    values.update({f"k_{c}": v for c, v in zip(_PRIMARY[name], key, strict=True)})
-                    updates[name, columns].append(values)
-        for name, rows in inserts.items():
-            connection.execute(statements.insert_into(name), rows)
+                inserts[name, tuple(new)].append(new)
+            elif columns := tuple([c for c, value in new.items() if value is not old[c] and value != old[c]]):
+                values = {f"v_{c}": new[c] for c in columns}
+                values.update({f"k_{c}": v for c, v in zip(_PRIMARY[name], key, strict=True)})
+                updates[name, columns].append(values)
         for name, rows in self.appended.items():
-            if rows:
-                connection.execute(statements.append_to(name, dialect), rows)
+            for row in rows:
+                appends[name, tuple(row)].append(row)
+        for (name, columns), rows in inserts.items():
+            statements.insert_into(name, columns, dialect).each(connection, rows)
+        for (name, columns), rows in appends.items():
+            statements.append_to(name, columns, dialect).each(connection, rows)
         for (name, columns), rows in updates.items():
-            connection.execute(statements.update_of(name, columns), rows)
+            statements.update_of(name, columns, dialect).each(connection, rows)
         for name, rows in deletes.items():
-            connection.execute(statements.delete_from(name), rows)
+            statements.delete_from(name, dialect).each(connection, rows)
         for statement in self.sweeps:
             connection.execute(statement)
         tallies = [
             {"customer": c, "status": s, "verdict": v, "n": n} for (c, s, v), n in sorted(self.tallies.items()) if n
         ]
         if tallies:
-            connection.execute(statements.add_to(t.tally.name, ("n",), dialect), tallies)
+            statements.add_to(t.tally.name, ("n",), dialect).each(connection, tallies)
         flows = [
             {"minute": minute, "customer": customer, "came": came, "went": went}
             for (minute, customer), (came, went) in sorted(self.flows.items())
             if came or went
         ]
         if flows:
-            connection.execute(statements.add_to(t.flow.name, ("came", "went"), dialect), flows)
+            statements.add_to(t.flow.name, ("came", "went"), dialect).each(connection, flows)
         nothing = dict.fromkeys(t.STATUSES, 0)
         of_campaigns = [
             {"campaign": campaign, "customer": customer, **nothing, **counted}
@@ -353,26 +362,10 @@ class Rows:
             if counted
         ]
         if of_campaigns:
-            connection.execute(statements.add_to_campaign(dialect), of_campaigns)
+            statements.add_to_campaign(dialect).each(connection, of_campaigns)
 
 
-@cache
-def _with(column: Any, *where: Any) -> Any:
-    """Made once: the writer asks for the same rows in each batch, and a statement is dear to make."""
-    return select(column.table).where(column.in_(bindparam("values", expanding=True)), *where)
-
-
-def _waiting(act: str) -> Any:
-    """What an act has not tried yet."""
-    waiting = select(t.act_mail).where(t.act_mail.c.act == act, t.act_mail.c.result.is_(None))
-    return waiting.order_by(t.act_mail.c.message, t.act_mail.c.n)
-
-
-_CUSTOMERS, _DOMAINS = select(t.customer), select(t.customer_domain)
-_SETTINGS = select(t.policy_setting)
-_STANDING = select(t.standing)
 _OPEN = t.attempt.c.finished.is_(None)
-
 
 IDLE = 15 * 60 * 1_000_000  #: a person's session ends after this long without a sign of them
 

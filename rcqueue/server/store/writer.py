@@ -20,8 +20,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select
 
+from . import statements
 from . import tables as t
 from .clock import Clock
 from .database import Database
@@ -32,7 +33,6 @@ log = logging.getLogger(__name__)
 MAX_BATCH = 500
 MAX_BYTES = 8 << 20
 IDLE = 0.02  #: seconds that what is idle waits for company
-_HEAD, _MOVE_HEAD = select(t.head).with_for_update(), update(t.head)
 OnCommit = Callable[[int, frozenset[str]], None]
 
 
@@ -178,9 +178,8 @@ class Writer:
         answers: list[Any] = []
         kinds: set[str] = set()
         with self._database.write_engine.begin() as connection:
-            # Locked for the batch: on PostgreSQL other nodes wait here, so that numbers are in commit order.
-            head = connection.execute(_HEAD).one()
-            seq, previous = head.seq, head.hash
+            ((before, previous),) = statements.head(connection.dialect).found(connection)
+            seq = before
             rows = Rows()
             rows.load(connection, [w.operation.needs for w in batch])
             now = self._clock.now()
@@ -202,8 +201,8 @@ class Writer:
                     kinds.add(draft.kind)
                 answers.append(decision.answer)
             rows.flush(connection)
-            if seq != head.seq:
-                connection.execute(_MOVE_HEAD, {"seq": seq, "hash": previous})
+            if seq != before:
+                statements.move_head(connection.dialect).each(connection, [{"seq": seq, "hash": previous}])
         wrote = seq != self._seq
         self._seq, self._hash = seq, previous
         if wrote:
