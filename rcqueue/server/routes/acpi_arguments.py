@@ -35,7 +35,11 @@ def time(seconds: Any) -> datetime:
         raise ValueError("a time: Unix seconds were expected") from None
 
 
-def said(error: ValidationError, model: type[BaseModel]) -> ValueError:
+def one_or_many(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+def mistake_in(error: ValidationError, model: type[BaseModel]) -> ValueError:
     first = error.errors()[0]
     key = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
@@ -55,4 +59,4 @@ def body(model: type[Body], fields: dict[str, Any], left: dict[str, Any], name: 
     try:
         return model.model_validate(fields)
     except ValidationError as error:
-        raise said(error, model) from None
+        raise mistake_in(error, model) from None

@@ -1,12 +1,13 @@
-"""The `/acpi` commands on the policy and on senders."""
+"""The `/acpi` commands on the policy and on senders, and what scanners and policy say of a message in a file."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from rcqueue.model.policy import SenderBody, SettingBody
 
-from . import policy, senders
+from . import policy, scans, senders
 from .acpi_arguments import Command, body, nothing_else, take, time
 from .deps import Viewer
 
@@ -44,9 +45,28 @@ async def _set_policy(asker: Viewer, arguments: dict[str, Any]) -> Any:
     return await policy.set_one(asker, body(SettingBody, fields, arguments, "policy.set"), keyed=False)
 
 
+def _scanned(ask: Callable[[Viewer, bytes, str, list[str]], Awaitable[dict[str, Any]]]) -> Command:
+    """`raw` is the message, one character a byte (Latin-1), as mail.show gives it."""
+
+    async def run(asker: Viewer, arguments: dict[str, Any]) -> Any:
+        text, sender = take(arguments, "raw", str), take(arguments, "sender", str, "")
+        recipients = take(arguments, "rcpt", list, [])
+        if len(recipients) > 100 or not all(isinstance(to, str) for to in recipients):
+            raise ValueError("rcpt: a list of at most 100 addresses was expected")
+        try:
+            raw = text.encode("latin-1")
+        except UnicodeEncodeError:
+            raise ValueError("raw: one character a byte was expected (Latin-1)") from None
+        return await ask(asker, raw, sender, recipients)
+
+    return run
+
+
 COMMANDS: dict[str, Command] = {
     "policy.show": _policy,
     "policy.set": _set_policy,
+    "policy.test": _scanned(scans.judge),
+    "scan.file": _scanned(scans.scan),
     "sender.list": _senders,
     "sender.allow": _sender("allow"),
     "sender.block": _sender("block"),
