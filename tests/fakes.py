@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Any
 
 from rcqueue.app import Network, Start
-from rcqueue.client.api import ActResults, AuditPage, Login, Person, QueryCounts
+from rcqueue.client.answers import ActResults, AuditPage, Login, Person, QueryCounts
 from rcqueue.client.desk import EXPIRING
 from rcqueue.client.feed import Connected, Entries, Event
 from rcqueue.client.http import ApiProblem, Unreachable

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from rcqueue.model.journal import Entry, Presence
     from rcqueue.model.mail import Row, Whoami
 
-    from .api import Api, QueryCounts
+    from .answers import QueryCounts
+    from .api import Api
     from .feed import Event, Feed
     from .fetch import Fetch
 

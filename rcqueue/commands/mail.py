@@ -21,7 +21,8 @@ from .output import Column, Out, size
 from .status import DONE, FAILED, USAGE, Failure
 
 if TYPE_CHECKING:
-    from rcqueue.client.api import Api, PartModel
+    from rcqueue.client.answers import PartModel
+    from rcqueue.client.api import Api
     from rcqueue.model.mail import Row
 
 _PAGE = 500

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from rcqueue.client.api import PartModel
+from rcqueue.client.answers import PartModel
 from rcqueue.client.dump import hex_lines
 from rcqueue.model.journal import History, Step, Timeline
 from rcqueue.model.kind import kind_of

@@ -16,7 +16,7 @@ from .dialogs import Ask, some
 from .page import Page
 
 if TYPE_CHECKING:
-    from rcqueue.client.api import Person
+    from rcqueue.client.answers import Person
 
 SHORTEST = 8  # characters of a password, before the server has its say
 
