@@ -59,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     from rcqueue.commands import (
         acpi,
         act,
+        acts,
         campaigns,
         claims,
         completion,
@@ -89,7 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
     _terminal_options(parser)
     commands = Commands(parser, required=False)
     server.add_demo(commands)
-    for group in (sign_in, health, mail, campaigns, watch, act, outgoing):
+    for group in (sign_in, health, mail, campaigns, watch, act, acts, outgoing):
         group.add(commands)
     people.add(commands, server.add_first_admin)
     for group in (claims, saved, acpi, importing, notices, scans, senders, rules, server):
