@@ -26,6 +26,7 @@ GROUPS = {
     "reading": ["tests/reading"],
     "hostile": ["tests/server/test_hostile_end_to_end.py"],
     "terminal": ["tests/app", "tests/terminal"],
+    "many": ["tests/test_ssh_drop.py"],
 }
 
 

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 GRACE = 10.0  #: seconds that attempts under way have to end when the server stops
 PAUSE = 0.02  #: seconds at least between two looks at the store
 SHARE = 0.1  #: of the time at most that looks take, however much is due
-LOOK_BACK = 10 * SECOND  #: a look sees again what became due this long before the last one
+LOOK_BACK = 2 * SECOND  #: a look sees again what became due this long before the last one, as a commit takes a while
 NEAR = SECOND  #: a session waits so long for its turn at a next hop that has a limit; longer, and it closes
 DOWN = 5 * SECOND  #: how long a next hop that could not be reached is not asked again
 
