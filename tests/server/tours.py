@@ -363,6 +363,8 @@ class Guest:
                 for request in asked:
                     answer = await http.post("/acpi", json=request)
                     assert answer.status_code < 500, (request, answer.text)
+                    of = f"acpi {request.get('cmd', 'of mails')}"
+                    self.statuses.setdefault(of, set()).add(answer.status_code)
 
     # -- the command line
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from rcqueue.model.access import Access
+from rcqueue.model.access import Access, Right
 from rcqueue.model.act import ActAnswer, ActBody, ActRequest, Dealt, NextBody, Verb
 from rcqueue.model.ids import parse_id
 from rcqueue.model.query import Query, parse
@@ -30,7 +30,7 @@ from .dealing import LOOK, SPARE, Deal, candidates
 from .doing import Terms
 from .hold import Arrival, Hold
 from .once import Idempotency, Once, answered
-from .refusal import Refusal
+from .refusal import Refusal, customers_with
 from .selecting import Mails, mails_of_query, mails_of_targets, store_selection, strays
 from .show import OpenBody
 from .undoing import asked, undo_of, undoable
@@ -150,7 +150,9 @@ class Marshal:
             del self._open[next(iter(self._open))]
 
     def query(self, who: Access, text: str) -> Query:
-        """A filter of this person's: raises QueryError, or QueryForbidden for a term on a class that they lack."""
+        """A filter of this person's: raises QueryError, QueryForbidden for a term on a class that they lack, or
+        Refusal: they may view nothing."""
+        customers_with(who, Right.VIEW)
         query = parse(text, me=who.name)
         check_query(who, query)
         return query

@@ -15,7 +15,7 @@ from rcqueue.model.query import EVERY
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.pages import RowData, build_row, rows_by_id, session_mark
 
-from .refusal import Refusal, no_right
+from .refusal import Refusal, customers_with
 from .show import reply_for
 
 Json = dict[str, Any]
@@ -152,9 +152,7 @@ def acts_of(
 ) -> tuple[list[Json], int | None]:
     """(entries, number to go on before): what one person did, the newest first; `kind` is one, or only its verb.
     Another's acts need the right to audit. Raises Refusal."""
-    right = Right.VIEW if name == who.name else Right.AUDIT
-    if not who.anywhere(right):
-        raise no_right(right, "any customer")
+    customers_with(who, Right.VIEW if name == who.name else Right.AUDIT)
     account = connection.execute(select(t.account.c.id).where(t.account.c.name == name)).scalar()
     if account is None:
         raise Refusal("not-found", f"there is no account {name[:80]!r}")

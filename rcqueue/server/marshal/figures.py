@@ -15,7 +15,7 @@ from rcqueue.server.store.pages import counts
 from rcqueue.server.store.query_sql import ZERO, at_customer
 from rcqueue.server.store.rows import MINUTE
 
-from .refusal import no_right
+from .refusal import customers_with
 
 HOUR, DAY, STEP = 60, 24 * 60, 30  #: in minutes; STEP: what one figure of a day stands for
 
@@ -25,7 +25,7 @@ Mails = tuple[dict[str, int], int | None, Flow]
 
 def mails_of(connection: Connection, who: Access, now: int) -> Mails:
     """Of the mails that may be viewed. Raises Refusal."""
-    customers = _customers(who, Right.VIEW)
+    customers = customers_with(who, Right.VIEW)
     status = counts(connection, who, now_us=0).status
     oldest = _oldest(connection, customers) if status["ONHOLD"] else None
     return status, oldest, flow(connection, customers, now)
@@ -33,7 +33,7 @@ def mails_of(connection: Connection, who: Access, now: int) -> Mails:
 
 def wall_of(connection: Connection, who: Access, now: int) -> tuple[Mails, dict[str, int], dict[str, int]]:
     """The same of the mails that may be counted, and those on hold by verdict and by customer. Raises Refusal."""
-    customers, tally = _customers(who, Right.COUNT), t.tally.c
+    customers, tally = customers_with(who, Right.COUNT), t.tally.c
     status, verdict, places = dict.fromkeys(STATUSES, 0), Counter[str](), Counter[str]()
     kept = select(t.tally).where(or_(*(at_customer(path, tally.customer) for path in customers)), tally.n > ZERO)
     for row in connection.execute(kept):
@@ -44,12 +44,6 @@ def wall_of(connection: Connection, who: Access, now: int) -> tuple[Mails, dict[
     oldest = _oldest(connection, customers) if status["ONHOLD"] else None
     mails = status, oldest, flow(connection, customers, now)
     return mails, dict(verdict.most_common()), dict(places.most_common())
-
-
-def _customers(who: Access, right: Right) -> tuple[str, ...]:
-    if not (customers := who.customers(right)):
-        raise no_right(right, "any customer")
-    return customers
 
 
 def _oldest(connection: Connection, customers: Sequence[str]) -> int | None:

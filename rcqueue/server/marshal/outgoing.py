@@ -16,7 +16,7 @@ from rcqueue.server.store.database import head_seq
 from rcqueue.server.store.pages import counts
 from rcqueue.server.store.query_sql import ZERO, at_customer
 
-from .refusal import no_right
+from .refusal import customers_with
 from .show import reply_for
 
 WAYS_OUT = (Status.UNCERTAIN, Status.RELEASING)
@@ -27,9 +27,7 @@ def outgoing(
 ) -> tuple[int, list[OutgoingMail], int]:
     """(sequence it is true at, mails, how many more); of all next hops, or of one. What waits for a person comes first,
     then what was tried most. `hop_of` is of a recipient. Raises Refusal."""
-    customers = who.customers(Right.VIEW)
-    if not customers:
-        raise no_right(Right.VIEW, "any customer")
+    customers = customers_with(who, Right.VIEW)
     found: list[Any] = []
     for status in WAYS_OUT:
         columns = t.message.c

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rcqueue.model.access import Access, Right
 from rcqueue.server.store.writer import Refused
 
 
@@ -21,3 +22,11 @@ def unauthorized(detail: str = "the session has ended: sign in again") -> Refusa
 
 def no_right(right: str, at: str) -> Refusal:
     return Refusal("forbidden", f"you have no right to {right} at {at}", right=right)
+
+
+def customers_with(who: Access, right: Right) -> tuple[str, ...]:
+    """The customers at (and below) which they have the right. Raises Refusal: nowhere. An empty list would be an
+    answer, and not the one that they asked for."""
+    if not (customers := who.customers(right)):
+        raise no_right(right, "any customer")
+    return customers

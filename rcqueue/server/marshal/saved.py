@@ -17,7 +17,7 @@ from rcqueue.server.store.rows import Needs, Rows
 from rcqueue.server.store.writer import Decision
 
 from .asking import who_asks, without
-from .refusal import Refusal
+from .refusal import Refusal, customers_with
 
 OWN = ""  #: in the place of a customer
 SHARED = 0  #: in the place of an owner
@@ -94,8 +94,9 @@ class DeleteFilter(_OnFilter):
 
 
 def saved_filters(connection: Connection, who: Access) -> list[SavedFilter]:
-    """A person's own, and the shared ones of where they may view mail; none that asks about a class they lack."""
-    at = who.customers(Right.VIEW)
+    """A person's own, and the shared ones of where they may view mail; none that asks about a class they lack.
+    Raises Refusal."""
+    at = customers_with(who, Right.VIEW)
     saved = t.saved_filter.c
     found = select(t.saved_filter, t.account.c.name.label("who")).outerjoin(
         t.account, t.account.c.id == t.saved_filter.c.by

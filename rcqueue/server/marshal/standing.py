@@ -26,7 +26,7 @@ from .asking import who_asks, without
 from .claiming import API_CLAIM
 from .doing import SECOND
 from .mails import MessageChange, claim_ended
-from .refusal import Refusal
+from .refusal import Refusal, customers_with
 from .verbs import renew
 
 MOST = 10  #: of one person at once: each is looked at whenever something is held
@@ -180,7 +180,7 @@ def _all(connection: Connection, now: int) -> list[Any]:
 def claims(connection: Connection, who: Access, query: Query | None, now: int) -> Claims:
     """The claims of filters that stand, and, of a filter, how they and claims of mails overlap with it."""
     answer = Claims()
-    at = who.customers(Right.VIEW)
+    at = customers_with(who, Right.VIEW)
     for row in _all(connection, now):
         if not row.live or len(answer.standing) == SHOWN or not _near(connection, at, row.account):
             continue

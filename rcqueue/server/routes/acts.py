@@ -14,6 +14,7 @@ from rcqueue.model.ids import encode_mail, parse_id
 from rcqueue.model.mail import from_us, rfc3339
 from rcqueue.model.query import EVERY
 from rcqueue.server.marshal import Refusal
+from rcqueue.server.marshal.refusal import customers_with
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.pages import rows_by_id
 
@@ -84,6 +85,7 @@ def _lines(connection: Connection, who: Access, messages: list[int]) -> dict[int
 @router.post("/acts")
 async def store(asker: Asker, body: ActRequest) -> dict[str, Any]:
     who = await asker.who()
+    customers_with(who, Right.VIEW)
     act = await asker.parts.marshal.store_act(who, body, once=asker.once(who))
     return await asker.read(progress, act)
 
@@ -94,7 +96,8 @@ async def acts(asker: Asker) -> dict[str, Any]:
 
 
 def acts_of(connection: Connection, who: Access) -> list[dict[str, Any]]:
-    """The person's latest acts, newest first."""
+    """The person's latest acts, newest first. Raises Refusal."""
+    customers_with(who, Right.VIEW)
     query = select(t.act.c.id).where(t.act.c.account == who.account).order_by(t.act.c.created.desc()).limit(50)
     return [progress(connection, who, act) for act in connection.execute(query).scalars()]
 

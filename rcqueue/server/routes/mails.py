@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from rcqueue.model.access import Access, DataClass
+from rcqueue.model.access import Access, DataClass, Right
 from rcqueue.model.act import ActBody, NextBody, Verb
 from rcqueue.model.facet import MAX_VALUES, Facets, chosen
 from rcqueue.model.ids import encode_message, parse_id
@@ -19,6 +19,7 @@ from rcqueue.model.query import EVERY
 from rcqueue.model.query import Query as Filter
 from rcqueue.server.marshal import Refusal, show
 from rcqueue.server.marshal.entries import history
+from rcqueue.server.marshal.refusal import customers_with
 from rcqueue.server.marshal.seeing import seen_by
 from rcqueue.server.marshal.timeline import timeline
 from rcqueue.server.reading.deep import Deep
@@ -135,6 +136,7 @@ async def count(asker: Asker, query: str | None = None) -> Response:
 
     def read(connection: Connection, who: Access) -> dict[str, Any]:
         wanted = None if query is None else marshal.query(who, query)
+        customers_with(who, Right.VIEW)
         tally = counts(connection, who, wanted, now_us=now)
         answer: dict[str, Any] = {"seq": head_seq(connection), "status": tally.status, "verdict": tally.verdict}
         if wanted is not None:

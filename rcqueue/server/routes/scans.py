@@ -11,7 +11,7 @@ from rcqueue.model.access import Access, DataClass, Right
 from rcqueue.model.mail import Wire
 from rcqueue.model.scan import PolicyTested, RecipientDecision, Scanned
 from rcqueue.server.marshal import Refusal
-from rcqueue.server.marshal.refusal import no_right
+from rcqueue.server.marshal.refusal import customers_with, no_right
 from rcqueue.server.marshal.show import result_for, rules_for
 from rcqueue.server.scan.base import ScanEnvelope
 
@@ -53,8 +53,7 @@ async def _allowed(asker: Viewer, raw: bytes, recipients: Sequence[str]) -> tupl
     """Who asks, and the classes that they have for all of the recipients. Raises Refusal."""
     who = await asker.who()
     customers = [asker.parts.customer_of(to) for to in recipients]
-    if not who.anywhere(Right.VIEW):
-        raise no_right(Right.VIEW, "any customer")
+    customers_with(who, Right.VIEW)
     for customer in customers:
         if Right.VIEW not in who.rights_at(customer):
             raise no_right(Right.VIEW, customer)

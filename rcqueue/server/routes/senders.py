@@ -12,7 +12,7 @@ from rcqueue.model.fields import fold_address
 from rcqueue.model.mail import from_us, to_us
 from rcqueue.model.policy import SenderBody, SenderEnd, SenderLine, Senders
 from rcqueue.server.marshal import Refusal
-from rcqueue.server.marshal.refusal import no_right
+from rcqueue.server.marshal.refusal import customers_with
 from rcqueue.server.marshal.senders import DAY, AddSender, EndSender
 from rcqueue.server.scan.senders import pattern_of
 from rcqueue.server.store import tables as t
@@ -50,8 +50,7 @@ async def listed(asker: Viewer, all: bool, before: int | None) -> dict[str, Any]
 
 
 def _listed(connection: Connection, who: Access, all: bool, before: int | None, now: int) -> Senders:
-    if not who.anywhere(Right.VIEW):
-        raise no_right(Right.VIEW, "any customer")
+    customers_with(who, Right.VIEW)
     rule = t.sender_rule.c
     query = select(t.sender_rule, t.account.c.name).outerjoin(t.account, t.account.c.id == rule.account)
     query = query.order_by(rule.id.desc())
