@@ -7,8 +7,10 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 HOUSE = Path(__file__).parent.parent
@@ -68,6 +70,20 @@ def test_a_planted_import_is_seen(contract: str, file: str, imported: str, tmp_p
         source.write(f"\n\ndef planted() -> None:\n    import {imported}  # lazily is no excuse\n")
     done = lint(tmp_path, contract)
     assert done.returncode == 1 and "0 kept, 1 broken" in done.stdout, done.stdout + done.stderr
+
+
+def in_turn(house: grimp.ImportGraph) -> None:
+    """Raises CycleError where modules import each other. Screens and the application name each other's types."""
+    modules = [module for module in house.modules if not module.startswith(("rcqueue.app", "rcqueue.screens"))]
+    TopologicalSorter({module: house.find_modules_directly_imported_by(module) for module in modules}).prepare()
+
+
+def test_nothing_imports_in_a_circle_not_even_for_types():
+    house = grimp.build_graph("rcqueue", cache_dir=None)
+    in_turn(house)
+    house.add_import(importer="rcqueue.server.marshal.rescan", imported="rcqueue.server.marshal.doing")
+    with pytest.raises(CycleError):
+        in_turn(house)
 
 
 def test_safe_text_imports_nothing():

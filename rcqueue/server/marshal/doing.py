@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import delete
 
@@ -16,9 +16,7 @@ from rcqueue.server.store import tables as t
 from rcqueue.server.store.rows import RowDict
 
 from .mails import MessageChange, claim_ended
-
-if TYPE_CHECKING:
-    from .rescan import Judged
+from .rescan import Judged
 
 SECOND = 1_000_000
 

@@ -22,12 +22,13 @@ from rcqueue.server.store.query_sql import facts_of
 from rcqueue.server.store.rows import Needs, RowDict, Rows
 from rcqueue.server.store.writer import Decision
 
-from . import claiming, keeping, releasing, rescan, senders
+from . import claiming, keeping, rejudging, releasing, senders
 from .asking import who_asks
 from .caps import beyond, cap_of
 from .doing import SECOND, Doing, Terms, lapsed, learn, not_done
 from .mails import MessageChange, claim_ended
 from .refusal import Refusal, no_right
+from .rescan import Judged
 from .seeing import saw
 
 Target = tuple[int, int | None]  #: (message, n of a mail), or (message, None): its mails that the filter matches
@@ -59,7 +60,7 @@ RULES: dict[Verb, _Rule] = {
     ),
     Verb.SETTLE: _Rule(Right.RELEASE, frozenset({"UNCERTAIN"}), releasing.settle),
     Verb.TRY: _Rule(Right.RELEASE, frozenset({"RELEASING"}), releasing.try_now, checks_version=False),
-    Verb.RESCAN: _Rule(Right.RELEASE, _HELD, rescan.rescan),  # as release: what may be rescanned may be let go
+    Verb.RESCAN: _Rule(Right.RELEASE, _HELD, rejudging.rescan),  # as release: what may be rescanned may be let go
 }
 
 
@@ -144,7 +145,7 @@ def act_on_message(d: Doing, numbers: Iterable[int]) -> tuple[list[MailResult], 
     personal = d.personal | {k: v for k, v in (("reason", d.body.reason), ("note", d.body.note)) if v}
     facts = d.facts | ({"as": str(d.body.settle)} if d.body.settle else {})
     if d.judged:
-        facts |= rescan.new_verdict(d)
+        facts |= rejudging.new_verdict(d)
     entry = d.change.entry(f"mail.{d.verb}", d.who.account, d.who.session, facts=facts, personal=personal)
     return results, [entry, *senders.with_act(d, results, d.change.seq + 1)]
 
@@ -159,7 +160,7 @@ class Act:
     body: ActBody
     terms: Terms
     query: Query | None = None
-    judged: Mapping[int, rescan.Judged] = field(default_factory=dict)  # rescan: by message
+    judged: Mapping[int, Judged] = field(default_factory=dict)  # rescan: by message
 
     @property
     def needs(self) -> Needs:
