@@ -172,9 +172,7 @@ def _progress(act: ActProgress) -> str:
 
 def _reached(act: ActProgress) -> str:
     """`14,000 mails to 9,120 recipients; 12 go outside: gmail.com 8, x.example 4`."""
-    from rcqueue.screens.phrases import reach
-
-    return f"{act.count:,} mails{reach(act)}"
+    return f"{act.count:,} mails{act.reach.words}"
 
 
 def put(table: Table, results: Iterable[MailResult]) -> None:

@@ -163,6 +163,20 @@ class Reach(Wire):
     outside: int = 0  #: mails to domains that are no customer's; if no domain is known to be one's, none
     domains: dict[str, int] = {}  #: those domains, how many mails each; at most 20
 
+    @property
+    def words(self) -> str:
+        """` to 9,120 recipients; 12 mails go outside your domains: gmail.com 8, x.example 4`."""
+        if not self.recipients:
+            return ""
+        whom = "recipient" if self.recipients == 1 else "recipients"
+        text = f" to {self.recipients:,}{'+' if self.more else ''} {whom}"
+        if self.outside:
+            named = ", ".join(f"{domain} {n:,}" for domain, n in list(self.domains.items())[:3])
+            more = " ..." if len(self.domains) > 3 else ""
+            go = "mail goes" if self.outside == 1 else "mails go"
+            text += f"; {self.outside:,} {go} outside your domains" + (f": {named}{more}" if named else "")
+        return text
+
 
 class ActProgress(Wire):
     id: str

@@ -158,24 +158,10 @@ def confirm(verb: str, act: ActProgress, of: str, how: Manner) -> str:
         return f"{number(meant(act))} of {plural(act.count, 'mail')}, {of}, would pass now. {asked}"
     verbs = {"release": "Release", "delete": "Delete", "restore": "Restore", "recall": "Recall", "settle": "Settle"}
     what = verbs.get(verb) or {"takeover": "Take over", "extend": "Extend"}.get(verb, verb.capitalize())
-    to = f" to {', '.join(how.to)}" if how.to else reach(act)
+    to = f" to {', '.join(how.to)}" if how.to else act.reach.words
     asked = f"{what} {plural(act.count, 'mail')}{to}, {of}{manner(verb, how)}."
     sample = "\n".join(act.sample[:SAMPLE]) if act.count > 1 else ""
     return "\n\n".join(filter(None, (asked, sample, f"Type {act.count} to confirm.")))
-
-
-def reach(act: ActProgress) -> str:
-    """` to 9,120 recipients; 12 mails go outside your domains: gmail.com 8, x.example 4`."""
-    to = act.reach
-    if not to.recipients:
-        return ""
-    text = f" to {number(to.recipients)}{'+' if to.more else ''} {'recipient' if to.recipients == 1 else 'recipients'}"
-    if to.outside:
-        named = ", ".join(f"{domain} {number(n)}" for domain, n in list(to.domains.items())[:3])
-        more = " ..." if len(to.domains) > 3 else ""
-        go = "mail goes" if to.outside == 1 else "mails go"
-        text += f"; {number(to.outside)} {go} outside your domains" + (f": {named}{more}" if named else "")
-    return text
 
 
 def meant(act: ActProgress) -> int:

@@ -41,6 +41,17 @@ async def test_whom_it_reaches_is_said_before(tmp_path: Path):
         act = await live.api("ben").store_act(ActRequest(verb=Verb.RELEASE, query="status:onhold"))
         assert (act.count, act.reach.recipients, act.reach.outside) == (7, 5, 4)
         assert act.reach.domains == {"gmail.example": 3, "other.example": 1}
+        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {live.tokens['ben']}"}) as http:
+            asked = {"set": "RELEASED", "status": "ONHOLD", "filter": "from:sender.example"}
+            said = (await http.post(f"{live.url}/acpi", json=asked)).json()
+            assert (said["matches"], said["reach"]) == (7, act.reach.model_dump(mode="json"))
+            assert set(act.sample) <= set(said["sample"]) and said["confirmationRequired"]
+            assert act.reach.words in said["confirmationText"]
+            assert act.reach.words == (
+                " to 5 recipients; 4 mails go outside your domains: gmail.example 3, other.example 1"
+            )
+            said = (await http.post(f"{live.url}/acpi", json=asked | {"to": "postmaster"})).json()
+            assert said["confirmationText"].startswith("RELEASED 7 mails to postmaster. ")
     async with Live(tmp_path / "root") as live:  # nobody's domains are known: none is outside
         await live.send(mail())
         act = await live.api("ben").store_act(ActRequest(verb=Verb.RELEASE, query="status:onhold"))

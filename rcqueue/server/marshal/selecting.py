@@ -94,11 +94,22 @@ async def store_selection(
     return Selection(as_of, count, tuple(sample), reached.told(ours))
 
 
+def reach_of(connection: Connection, recipients: Iterable[str]) -> Reach:
+    """Whom mails to these reach; each is one mail's."""
+    reached = _Reached()
+    for rcpt in recipients:
+        reached.add(rcpt)
+    return reached.told(_ours(connection))
+
+
 def _moment(connection: Connection) -> tuple[int, dict[str, str]]:
     """The number of the last entry, and whose each domain is."""
+    return head_seq(connection), _ours(connection)
+
+
+def _ours(connection: Connection) -> dict[str, str]:
     domain = t.customer_domain.c
-    ours = {row.domain: row.customer for row in connection.execute(select(domain.domain, domain.customer))}
-    return head_seq(connection), ours
+    return {row.domain: row.customer for row in connection.execute(select(domain.domain, domain.customer))}
 
 
 def _block(connection: Connection, find: Mails, after: tuple[int, int]) -> tuple[list[MailRef], tuple[int, int] | None]:

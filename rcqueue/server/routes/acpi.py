@@ -18,7 +18,17 @@ from rcqueue.model.act import ActRequest, ReleaseAs, Verb
 from rcqueue.model.query import QueryError, QueryForbidden
 from rcqueue.server.marshal import Refusal
 
-from . import acpi_acts, acpi_claims, acpi_notices, acpi_people, acpi_policy, acpi_reading, acpi_saved, acpi_server
+from . import (
+    acpi_acts,
+    acpi_claims,
+    acpi_notices,
+    acpi_people,
+    acpi_policy,
+    acpi_reading,
+    acpi_saved,
+    acpi_server,
+    acts,
+)
 from .acpi_arguments import Command, mistake_in, nothing_else, one_or_many, time
 from .acpi_mails import FIELDS, Selection, select_mails, show_mails
 from .deps import Asker, Viewer
@@ -169,18 +179,21 @@ async def _set(asker: Viewer, request: Request) -> Lines:
     if not selection.narrow:
         raise ValueError("set: a filter beside status and times was expected (fromDomain, toEmail, subject ...), or id")
     chosen = await select_mails(asker, selection)
-    if any(status == "UNCERTAIN" for _, status in chosen):
+    if any(mail.status == "UNCERTAIN" for mail in chosen):
         raise ValueError("set: some are UNCERTAIN: settle those by {'cmd': 'mail.settle', 'as': 'arrived|again|hold'}")
     if not request.confirmation:
-        text = f"{request.set} {len(chosen)} mails. Repeat with confirmation true and expect {len(chosen)}."
-        raise _Said(code="OK", matches=len(chosen), confirmationRequired=True, confirmationText=text)
+        reach, sample = await asker.read(acts.foreseen, chosen)
+        to = f" to {', '.join(one_or_many(request.to))}" if request.to else reach.words
+        text = f"{request.set} {len(chosen)} mails{to}. Repeat with confirmation true and expect {len(chosen)}."
+        seen = {"reach": reach.model_dump(mode="json"), "sample": sample}
+        raise _Said(code="OK", matches=len(chosen), **seen, confirmationRequired=True, confirmationText=text)
     if request.expect != len(chosen):
         expected = "nothing" if request.expect is None else request.expect
         raise Refusal("expect", f"{len(chosen)} mails match, expect said {expected}; nothing done", matches=len(chosen))
     verbs = _VERBS[request.set]
     groups: dict[Verb | None, list[str]] = {}
-    for mail, status in chosen:
-        groups.setdefault(verbs.get(status), []).append(mail)
+    for mail in chosen:
+        groups.setdefault(verbs.get(mail.status), []).append(mail.id)
     said: dict[str, Any] = {"reason": request.reason, "form": request.form, "learn": request.learn}
     said |= {"expiry": None if request.expiry is None else time(request.expiry), "to": one_or_many(request.to)}
     for verb, ids in groups.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
 
@@ -149,11 +149,17 @@ def _mails(connection: Connection, row: RowData, query: Query, now: int) -> list
     return [(m.n, m.status, m.expiry, m.rcpt) for m in sorted(found) if m.n in set(numbers)]
 
 
-async def select_mails(asker: Viewer, selection: Selection) -> list[tuple[str, str]]:
-    """(id, status) of each mail that is selected. Raises `Refusal` beyond 100,000."""
-    chosen: list[tuple[str, str]] = []
+class Chosen(NamedTuple):
+    id: str
+    status: str
+    rcpt: str  #: not for who lacks the class
+
+
+async def select_mails(asker: Viewer, selection: Selection) -> list[Chosen]:
+    """Each mail that is selected. Raises `Refusal` beyond 100,000."""
+    chosen: list[Chosen] = []
     async for _who, found in _found(asker, selection):
-        chosen += [(encode_mail(row.id, n), status) for row, mails in found for n, status, _, _ in mails]
+        chosen += [Chosen(encode_mail(row.id, n), status, to) for row, mails in found for n, status, _, to in mails]
         if len(chosen) > MOST:
             raise Refusal("bad-request", f"set: over {MOST:,} mails are selected; a narrower filter was expected")
     return chosen

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from sqlalchemy import Connection, func, select, text
 
 from rcqueue.model.access import Access, DataClass, Right
-from rcqueue.model.act import ActRequest, ActState, Confirm, Verb
+from rcqueue.model.act import ActRequest, ActState, Confirm, Reach, Verb
 from rcqueue.model.ids import encode_mail, parse_id
 from rcqueue.model.mail import from_us, rfc3339
 from rcqueue.model.query import EVERY
 from rcqueue.server.marshal import Refusal
 from rcqueue.server.marshal.refusal import customers_with
+from rcqueue.server.marshal.selecting import SAMPLE, reach_of
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.pages import rows_by_id
 
+from .acpi_mails import Chosen
 from .deps import Asker, Viewer
 from .mails import rows_for
 
@@ -50,7 +53,7 @@ def progress(connection: Connection, who: Access, act: str) -> dict[str, Any]:
         "tried": sum(results.values()),
         "results": results,
         "sample": _sample(connection, who, json.loads(row.sample)) if row.state in _WAITING else [],
-        "reach": _reach(who, json.loads(row.reach)),
+        "reach": _reach(who, Reach.model_validate_json(row.reach)).model_dump(mode="json"),
         "who": row.name,
         "created": rfc3339(from_us(row.created)),
     }
@@ -63,9 +66,16 @@ def progress(connection: Connection, who: Access, act: str) -> dict[str, Any]:
     return answer
 
 
-def _reach(who: Access, reach: dict[str, Any]) -> dict[str, Any]:
+def foreseen(connection: Connection, who: Access, mails: Sequence[Chosen]) -> tuple[Reach, list[str]]:
+    """Whom an act on these mails would reach, and some of them: what an act says that is stored, of one that is not."""
+    reach = reach_of(connection, (mail.rcpt for mail in mails))
+    return _reach(who, reach), _sample(connection, who, [mail.id for mail in mails[:SAMPLE]])
+
+
+def _reach(who: Access, reach: Reach) -> Reach:
     """Whom it reaches: domains are named to those who see envelopes wherever they see mail."""
-    return reach if DataClass.ENVELOPE in who.classes_everywhere() else reach | {"domains": {}}
+    named = DataClass.ENVELOPE in who.classes_everywhere()
+    return reach if named else reach.model_copy(update={"domains": {}})
 
 
 def _sample(connection: Connection, who: Access, ids: list[str]) -> list[str]:
