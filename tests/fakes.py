@@ -22,7 +22,7 @@ from rcqueue.client.outcome import sort_key
 from rcqueue.model.access import ROLES
 from rcqueue.model.act import ActAnswer, ActBody, ActProgress, ActRequest, MailResult, Reach
 from rcqueue.model.facet import Facet, Facets, FacetValue
-from rcqueue.model.fields import Facts, MailFacts
+from rcqueue.model.facts import Facts, MailFacts
 from rcqueue.model.health import Health, Wall
 from rcqueue.model.ids import encode_mail, encode_message, new_message_id
 from rcqueue.model.journal import Entry, Hello, History, MailChange, Step, Timeline

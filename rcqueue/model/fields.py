@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from .access import DataClass, covers
+from .facts import Facts, MailFacts
 from .ids import ALPHABET, parse_id
 
 #: The name of a campaign: C... of those by all that is known of a message, E... by envelope, network and subject alone.
@@ -44,38 +45,6 @@ class Term:
     negated: bool
     place: int = dataclasses.field(compare=False)
     text: str = dataclasses.field(compare=False)  #: as it reads, normalised
-
-
-@dataclass(frozen=True, slots=True)
-class MailFacts:
-    """What terms can ask about one mail. `claim` is its holder's name; times are Unix microseconds."""
-
-    n: int
-    rcpt: str
-    status: str
-    expiry: int
-    claim: str | None = None
-    requested: int | None = None  #: when its recipient asked for its release
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What terms can ask about a message. `size` is bytes; `at` Unix microseconds."""
-
-    id: int
-    at: int
-    size: int
-    sender: str
-    from_email: str
-    subject: str
-    score: float | None
-    verdict: str
-    rules: tuple[str, ...]
-    customer: str
-    degraded: str | None
-    mails: tuple[MailFacts, ...]
-    seen: frozenset[str] = frozenset()  #: names of who looked at it
-    campaigns: tuple[str, ...] = ()  #: by all that is known of it, and by what everybody may know of it
 
 
 # -- text that is compared ------------------------------------------------------------------------------------------

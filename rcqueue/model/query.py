@@ -15,7 +15,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .access import DataClass
-from .fields import FIELDS, MAX_VALUE, STATUSES, WORD, Facts, Level, MailFacts, Term, needs
+from .facts import Facts, MailFacts
+from .fields import FIELDS, MAX_VALUE, STATUSES, WORD, Level, Term, needs
 from .ids import parse_id
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rcqueue.model.access import ROLES, DataClass
-from rcqueue.model.fields import FIELDS, STATUSES, VERDICTS, Facts, MailFacts, domain_of, fold_words, words_of
+from rcqueue.model.facts import Facts, MailFacts
+from rcqueue.model.fields import FIELDS, STATUSES, VERDICTS, domain_of, fold_words, words_of
 from rcqueue.model.ids import encode_mail, encode_message
 from rcqueue.model.query import (
     EVERY,

@@ -18,7 +18,8 @@ from sqlalchemy import ColumnElement, and_, exists, false, func, literal_column,
 
 from rcqueue.model import fields
 from rcqueue.model.access import ROOT
-from rcqueue.model.fields import COMPARE, STATUSES, Facts, MailFacts, Term
+from rcqueue.model.facts import Facts, MailFacts
+from rcqueue.model.fields import COMPARE, STATUSES, Term
 from rcqueue.model.query import Query
 
 from . import tables as t
