@@ -2,7 +2,7 @@
 
 For many it is weighed first: every message is scanned, what came of it is stored with the act, and nothing else is
 done until the number of mails that would pass is confirmed. Then each gets its new verdict, and those that pass are
-released. Scanning itself is in weighing.py; what is here is pure, or an operation.
+released. Scanning itself is in weighing.py, the verb in rejudging.py; what is here is pure, or an operation.
 """
 
 from __future__ import annotations
