@@ -12,9 +12,10 @@ from rcqueue.model.ids import encode_message
 from rcqueue.model.query import SORTS, parse
 from rcqueue.server.store import drivers, pages
 from rcqueue.server.store import tables as t
+from rcqueue.server.store.query_sql import Filter
 from rcqueue.server.store.rows import Needs, Rows
 
-from .stores import EVERYWHERE, NOW, messages, query_text, store
+from .stores import CAMPAIGNS, EVERYWHERE, NOW, messages, query_text, store
 
 HELD = messages(random.Random(1), 200)
 SORT_NAMES = [sign + name for name in SORTS for sign in ("-", "")]
@@ -123,6 +124,17 @@ def test_each_index_serves_what_it_is_for(text, sort, index):
         places = [lines for sql, lines in found if not sql.startswith("SELECT (SELECT count(*)")]
         assert any(index in line for lines in places[:-2] for line in lines), places
         check(found)
+
+
+@pytest.mark.parametrize("several", [f"campaign:{CAMPAIGNS[0]},{CAMPAIGNS[1]}", "-verdict:virus"])
+def test_an_index_of_several_sources_is_walked_before_the_whole_queue(several, monkeypatch):
+    monkeypatch.setattr(drivers, "PROBE", 5)
+    with store(HELD) as connection:
+        f = Filter(parse(several, me="anna"), NOW)
+        driver, gathered = drivers.choose(connection, f, drivers.Order("time", descending=True))
+        assert not gathered
+        assert len(driver.sources) > 1
+        assert sum(len(connection.execute(source.ids().limit(5)).all()) for source in driver.sources) > 5
 
 
 @pytest.mark.parametrize("table", t.metadata.tables.values(), ids=str)

@@ -261,8 +261,10 @@ def choose(connection: Connection, f: Filter, order: Order) -> tuple[Driver, boo
         small = [_size(connection, d, GATHER + 1, bounds) for d in gathered]
         if min(small) <= GATHER and (min(small) < shortest or shortest >= PROBE):
             return gathered[small.index(min(small))], True
-    # On hold, or in any status, the base is the whole queue: no term's index is longer.
-    longer = walked[:-1] if f.query.statuses == {"ONHOLD"} or f.any_status else walked
-    if shortest >= PROBE and len(longer) > 1:
-        walked, sizes = longer, [_size(connection, d, LONG_PROBE, bounds) for d in longer]
+    if shortest >= PROBE:
+        # On hold, or in any status, the base is the whole queue: no term's index is longer. The counts don't say so
+        # of one with several sources: each stops at the cap, and together they pass the base's.
+        if len(walked) > 1 and (f.query.statuses == {"ONHOLD"} or f.any_status):
+            walked.pop()
+        sizes = [_size(connection, d, LONG_PROBE, bounds) for d in walked] if len(walked) > 1 else [shortest]
     return walked[sizes.index(min(sizes))], False
