@@ -321,9 +321,13 @@ class FakeApi:
         self._call("wall")
         return self.store.wall
 
-    async def outgoing(self, next_hop: str | None = None, limit: int = 200) -> Outgoing:
-        self._call("outgoing")
-        return self.store.outgoing
+    async def outgoing(self, next_hop: str | None = None, limit: int = 200, after: str | None = None) -> Outgoing:
+        self._call("outgoing", after)
+        of, start = self.store.outgoing, int(after or 0)
+        mails = of.mails[start : start + limit]
+        left = len(of.mails) - start - len(mails)
+        page = {"mails": mails, "more": 0 if after else of.more + left, "next": str(start + limit) if left else None}
+        return of.model_copy(update=page)
 
     async def set_hop(self, verb: str, hop: str, reason: str, rate: int | None = None) -> None:
         self._call("set_hop", verb, hop, reason, rate)

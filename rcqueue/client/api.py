@@ -240,8 +240,10 @@ class Api(Http):
 
     # -- what is on its way out
 
-    async def outgoing(self, next_hop: str | None = None, limit: int = 200) -> Outgoing:
-        return read(Outgoing, await self.get(V1 + "/outgoing", {"next_hop": next_hop, "limit": limit}))
+    async def outgoing(self, next_hop: str | None = None, limit: int = 200, after: str | None = None) -> Outgoing:
+        """A page; `after` is `next` of the one before."""
+        params: Params = {"next_hop": next_hop, "limit": limit, "after": after}
+        return read(Outgoing, await self.get(V1 + "/outgoing", params))
 
     async def set_hop(self, verb: str, hop: str, reason: str, rate: int | None = None) -> None:
         """pause, resume, or limit to `rate` mails a minute (None: no limit) a next hop, HOST:PORT."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rcqueue.client.api import Api
     from rcqueue.model.health import NextHopState
 
+PAGE = 1000
 _MORE = """
 Without an option it lists the next hops, and the mails on their way: what is UNCERTAIN first (`rcqueue settle`), then
 what was tried most (`rcqueue try` does not wait). --pause, --resume, --limit and --no-limit need a next hop, --reason,
@@ -51,13 +52,17 @@ async def _outgoing(args: argparse.Namespace, api: Api, out: Out) -> int:
             raise Failure(USAGE, "outgoing: say which next hop, HOST:PORT, and why, --reason")
         await api.set_hop(verb, args.next_hop, args.reason, args.rate)
         return DONE
-    found = await api.outgoing(args.next_hop, 1000)
+    found = await api.outgoing(args.next_hop, PAGE)
     if out.as_json:
         for hop in found.next_hops:
             if args.next_hop in (None, hop.at):
                 out.json({"next_hop": hop.model_dump(mode="json", exclude_none=True)})
         for mail in found.mails:
             out.json(mail)
+        while found.next is not None:
+            found = await api.outgoing(args.next_hop, PAGE, found.next)
+            for mail in found.mails:
+                out.json(mail)
         return DONE
     for hop in found.next_hops:
         if args.next_hop in (None, hop.at):
@@ -68,7 +73,7 @@ async def _outgoing(args: argparse.Namespace, api: Api, out: Out) -> int:
         at = out.when(mail.next, "%H:%M:%S")
         table.row([mail.id, mail.status, mail.attempts, at, mail.toEmail, mail.reply])
     if found.more:
-        out.line(f"and {found.more:,} more: rcqueue list status:releasing")
+        out.line(f"and {found.more:,} more: --json has all")
     return DONE
 
 

@@ -31,7 +31,8 @@ class Outgoing(Wire):
     now: Time
     seq: int
     mails: list[OutgoingMail]
-    more: int = 0  #: mails beyond those listed
+    more: int = 0  #: mails beyond those of the first page; of another page 0
+    next: str | None = None  #: goes on after this page
     next_hops: list[NextHopState]
 
 

@@ -14,6 +14,7 @@ from rcqueue.widgets.text import ago, fit, number, plural
 
 from .finding import CAMPAIGN
 from .page import Page
+from .paged import Paged
 
 if TYPE_CHECKING:
     from rcqueue.model.mail import Campaign
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 EVERY = 5.0  # seconds between two readings
 PAGE = 100  # campaigns at a time
 MOST = 500  # that are read anew by themselves
-AHEAD = 20  # rows from the end at which the next page is read
 WIDE = 120  # cells from which recipients have a column
 FROM = 30  # cells of it
 COLUMNS = ("", "MAILS", "LAST", "SINCE", "REL", "DEL", "CLAIMED", "FROM", "SUBJECT")
@@ -37,11 +37,9 @@ class CampaignsScreen(Page):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[Campaign] = []
+        self.list: Paged[Campaign] = Paged(self._page, lambda one: one.id, page=PAGE, most=MOST)
         self.marks: set[str] = set()
-        self.next: str | None = None
         self.filter = ""
-        self._reading = False
 
     def on_mount(self) -> None:
         self.filter = self.desk.query.text
@@ -62,38 +60,27 @@ class CampaignsScreen(Page):
     # -- reading ----------------------------------------------------------------------------------------------------
 
     def _again(self) -> None:
-        if len(self.found) <= MOST:
+        if not self.list.still:
             self._read()
 
     def _read(self, *, more: bool = False) -> None:
-        if not self._reading:
-            self._reading = True
-            self.app.work(self._read_now(more))
+        self.app.work(self._read_now(more))
+
+    async def _page(self, after: str | None) -> tuple[list[Campaign], str | None] | None:
+        asked = self.desk.api.campaigns(self.filter, after=after, limit=PAGE)
+        page = await self.app.call(asked, quiet=bool(self.list.found))
+        return None if page is None or not self.is_mounted else (page.campaigns, page.next)
 
     async def _read_now(self, more: bool) -> None:
-        """As many as there are on the screen, read anew; with `more` the next page after them."""
-        api, want = self.desk.api, max(PAGE, len(self.found))
-        found, after = (list(self.found), self.next) if more else ([], None)
-        try:
-            while True:
-                page = await self.app.call(api.campaigns(self.filter, after=after, limit=PAGE), quiet=bool(self.found))
-                if page is None or not self.is_mounted:
-                    return
-                found += page.campaigns
-                after = page.next
-                if after is None or more or len(found) >= want:
-                    break
-        finally:
-            self._reading = False
-        self.found, self.next = list({one.id: one for one in found}.values()), after
-        self.marks &= {one.id for one in self.found}
-        self.table.empty = "No campaign has a mail that matches."
-        self._show()
+        if await self.list.read(more=more):
+            self.marks &= {one.id for one in self.list.found}
+            self.table.empty = "No campaign has a mail that matches."
+            self._show()
 
     def _show(self) -> None:
         wide = self.size.width >= WIDE
         self.table.columns = [*COLUMNS[:-1], "TO", COLUMNS[-1]] if wide else list(COLUMNS)
-        self.table.show([(one.id, self._row(one, wide)) for one in self.found])
+        self.table.show([(one.id, self._row(one, wide)) for one in self.list.found])
         self.changed()
 
     def _row(self, one: Campaign, wide: bool) -> list[Piece]:
@@ -121,7 +108,7 @@ class CampaignsScreen(Page):
 
     def changed(self) -> None:
         super().changed()
-        if self.next is not None and self.table.at >= len(self.found) - AHEAD:
+        if self.is_mounted and self.list.wants_more(self.table.at):
             self._read(more=True)
 
     # -- keys -------------------------------------------------------------------------------------------------------
@@ -130,7 +117,7 @@ class CampaignsScreen(Page):
     def _meant(self) -> list[str]:
         """The campaigns that a key acts on."""
         here = self.table.key
-        return [one.id for one in self.found if one.id in self.marks] or ([here] if here is not None else [])
+        return [one.id for one in self.list.found if one.id in self.marks] or ([here] if here is not None else [])
 
     def _query(self, names: list[str]) -> str:
         return f"{self.filter} campaign:{','.join(names)}".strip()

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import BindingType
 
 from rcqueue.widgets import health
-from rcqueue.widgets.keymap import Situation, bindings
+from rcqueue.widgets.keymap import Situation, bindings, key
 from rcqueue.widgets.line import Piece
-from rcqueue.widgets.text import address, age, number, plural
+from rcqueue.widgets.text import address, age, clock, number, plural
 
 from .acting import settle_check
 from .dialogs import Ask, some
 from .page import Page
+from .paged import Paged
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from rcqueue.model.outgoing import Outgoing, OutgoingMail
 
 EVERY = 2.0  #: seconds between two looks
-LIMIT = 500
+PAGE = 500  # mails at a time
+MOST = 1000  # that are read anew by themselves
 
 
 class OutgoingScreen(Page):
@@ -31,20 +33,26 @@ class OutgoingScreen(Page):
     COLUMNS = ("TO", "STATE", "TRIED", "NEXT", "REPLY")
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("outgoing")]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: Outgoing | None = None  # the first page: the next hops, and how many there are
+        self.mails: Paged[OutgoingMail] = Paged(self._page, lambda mail: mail.id, page=PAGE, most=MOST)
+
     def on_mount(self) -> None:
         super().on_mount()
-        self.found: Outgoing | None = None
         self.set_interval(EVERY, self._look)
         self._look()
 
     def heading(self) -> list[Piece]:
-        found = getattr(self, "found", None)
+        found = self.found
         if found is None:
             return super().heading()
-        uncertain = sum(mail.status == "UNCERTAIN" for mail in found.mails)
+        uncertain = sum(mail.status == "UNCERTAIN" for mail in self.mails.found)
         said: list[Piece] = [(f"   {plural(len(found.mails) + found.more, 'mail')} on the way", "")]
         if uncertain:
             said.append((f"   {number(uncertain)} uncertain", "warn"))
+        if self.mails.still:
+            said.append((f"   as it was at {clock(found.now)}: {key('view.top')} looks anew", "warn"))
         return super().heading() + said
 
     def situation(self) -> Situation:
@@ -54,35 +62,50 @@ class OutgoingScreen(Page):
     def changed(self) -> None:
         """The whole reply of the mail under the cursor stands where answers do, when there is none."""
         super().changed()
+        if self.is_mounted and self.mails.wants_more(self.table.at):
+            self.app.work(self._read(more=True))
         mail = self._mail() if self.is_mounted else None
         if mail is not None and mail.reply and not self.app.flash_pieces():
             self.lines["flash"].say([(f" {mail.reply}", "dim")])
 
     def _look(self) -> None:
-        self.app.work(self._read())
+        if not self.mails.still:
+            self.app.work(self._read())
 
     def came(self, _: set[str]) -> None:
         """The feed spoke: the next look is soon enough."""
 
-    async def _read(self) -> None:
-        found = await self.app.call(self.desk.api.outgoing(limit=LIMIT), quiet=True)
-        if found is None or not self.is_mounted:
+    async def _page(self, after: str | None) -> tuple[list[OutgoingMail], str | None] | None:
+        page = await self.app.call(self.desk.api.outgoing(limit=PAGE, after=after), quiet=True)
+        if page is None or not self.is_mounted:
+            return None
+        if after is None:
+            self.found = page
+        return page.mails, page.next
+
+    async def _read(self, *, more: bool = False) -> None:
+        if not await self.mails.read(more=more) or self.found is None:
             return
-        self.found, wide = found, max(20, self.size.width // 3)
+        found, mails, wide = self.found, self.mails.found, max(20, self.size.width // 3)
         rows: list[tuple[str, list[Piece]]] = []
         for hop in found.next_hops:
             rows.append((f"hop {hop.at}", _hop(hop, found.now)))
-            rows += [(mail.id, _row(mail, found.now, wide)) for mail in found.mails if mail.next_hop == hop.at]
+            rows += [(mail.id, _row(mail, found.now, wide)) for mail in mails if mail.next_hop == hop.at]
         known = {hop.at for hop in found.next_hops}
-        rows += [(mail.id, _row(mail, found.now, wide)) for mail in found.mails if mail.next_hop not in known]
-        if found.more:
-            rows.append(("", [(f"  and {number(found.more)} more", "dim")]))
+        rows += [(mail.id, _row(mail, found.now, wide)) for mail in mails if mail.next_hop not in known]
+        if (left := len(found.mails) + found.more - len(mails)) > 0 and self.mails.next is not None:
+            rows.append(("", [(f"  and {number(left)} more", "dim")]))
         self.table.show(rows)
         self.changed()
 
+    def do_view_top(self) -> None:
+        super().do_view_top()
+        if self.mails.still:
+            self.mails.found = []
+            self.app.work(self._read())
+
     def _mail(self) -> OutgoingMail | None:
-        key, found = self.table.key, getattr(self, "found", None)
-        return next((mail for mail in found.mails if mail.id == key), None) if found is not None else None
+        return next((mail for mail in self.mails.found if mail.id == self.table.key), None)
 
     def _next_hop(self) -> NextHopState | None:
         """The one under the cursor, or that the mail there goes to."""

@@ -46,6 +46,26 @@ async def test_a_next_hop_is_paused_with_a_reason_and_limited() -> None:
         ]
 
 
+async def test_of_thousands_on_their_way_one_goes_down_to_the_last() -> None:
+    store = queue()
+    store.outgoing = found = on_its_way()
+    one = found.mails[3]
+    found.mails += [one.model_copy(update={"id": f"000000000{n:04}000"}) for n in range(1, 2300)]
+    async with terminal(store) as t:
+        await t.press("ctrl+o")
+        await t.shows("2,305 mails on the way")
+        assert t.calls("outgoing") == [("outgoing", None)]
+        assert "looks anew" not in t.text
+        for _ in range(5):
+            await t.press("G")
+            await t.pilot.pause(0.05)
+        await t.until(lambda: len(t.app.screen.table.rows) == 2305 + len(found.next_hops), "all of it")
+        await t.shows("as it was at")  # so many are not read again every two seconds
+        await t.press("g")
+        await t.until(lambda: "looks anew" not in t.text)
+        assert t.calls("outgoing")[-1] == ("outgoing", None)
+
+
 async def test_a_mail_on_its_way_is_tried_at_once_or_settled() -> None:
     store = queue()
     store.outgoing = on_its_way()

@@ -540,7 +540,7 @@ def on_its_way() -> Outgoing:
         )
         for n, (hop, to, status, tries, left, reply) in enumerate(said)
     ]
-    return Outgoing(now=NOW, seq=60, mails=mails, more=35, next_hops=hops)
+    return Outgoing(now=NOW, seq=60, mails=mails, next_hops=hops)
 
 
 @SIZES

@@ -9,17 +9,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from rcqueue.cli import main
 from rcqueue.client.api import ApiProblem
 from rcqueue.demo.next_hop import Behaviour, by_local_part
 from rcqueue.model.act import Verb
+from rcqueue.model.ids import parse_id
 from rcqueue.model.mail import Status
 from rcqueue.model.outgoing import Outgoing, OutgoingMail
 from rcqueue.server.config import SECOND
+from rcqueue.server.marshal import Refusal, Terms
+from rcqueue.server.marshal.outgoing import outgoing
 from rcqueue.server.store import tables as t
 
+from .harness import Queue
 from .live import Live, mail
 
 DEFERRED = "451 4.7.1 <x@example.org> said: your secret invoice"
@@ -189,3 +193,37 @@ async def test_by_the_command_line(tmp_path: Path, monkeypatch, capsys):
 def test_a_mail_of_which_one_lacks_the_classes_has_no_keys_for_them():
     one = OutgoingMail(id="x", status=Status.RELEASING, customer="all", version=1)
     assert not {"toEmail", "fromEmail", "subject"} & one.model_dump(exclude_none=True).keys()
+
+
+async def test_page_by_page_it_is_all_of_it(tmp_path: Path):
+    """In whatever order mails are, pages of any size make the whole list, no mail twice."""
+    async with Queue(tmp_path, terms=Terms(recall=3600 * SECOND)) as queue:
+        held = [await queue.hold(recipients=tuple(f"{n}@{'ab'[n % 2]}.example" for n in range(3))) for _ in range(5)]
+        for one in held:
+            await queue.act("operator", "release", one.id)
+        with queue.database.write_engine.begin() as connection:
+            for n, id in enumerate(id for one in held for id in one.mails):
+                message, number = parse_id(id)
+                where = (t.mail.c.message == message) & (t.mail.c.n == number)
+                values = {"tries": n * 7 % 4} | ({"status": Status.UNCERTAIN} if n % 3 == 1 else {})
+                connection.execute(update(t.mail).where(where).values(values))
+            connection.execute(update(t.message).values(releasing=2, uncertain=1))
+        ben, hop_of = await queue.session("operator"), lambda to: to.rpartition("@")[2]
+        read = lambda *args: queue.read(outgoing, ben, hop_of, *args)  # noqa: E731
+        for hop in (None, "b.example"):
+            _, whole, _, following = await read(hop, 100)
+            assert following is None and len(whole) == (15 if hop is None else 5)
+            order = [(mail.status != Status.UNCERTAIN, mail.id) for mail in whole]
+            assert [first for first, _ in order] == sorted(first for first, _ in order)
+            for size in (1, 2, 4, 5):
+                paged, after = [], None
+                while True:
+                    _, page, _, after = await read(hop, size, after)
+                    assert len(page) <= size
+                    paged += page
+                    if after is None:
+                        break
+                assert paged == whole, size
+        for wrong in ("", "x", "ONHOLD.1." + held[0].mails[0], "RELEASING.-1." + held[0].mails[0], "RELEASING.1.x"):
+            with pytest.raises(Refusal, match="is no cursor"):
+                await read(None, 2, wrong)

@@ -45,9 +45,10 @@ async def _wall(asker: Viewer, arguments: dict[str, Any]) -> Any:
 
 async def _outgoing(asker: Viewer, arguments: dict[str, Any]) -> Any:
     hop, limit = take(arguments, "next_hop", str, None), take(arguments, "limit", int, 200)
+    after = take(arguments, "after", str, None)
     if not 1 <= limit <= 1000:
         raise ValueError("limit: 1 to 1000 was expected")
-    return (await outgoing.listed(asker, hop, limit)).model_dump(mode="json", exclude_none=True)
+    return (await outgoing.listed(asker, hop, limit, after)).model_dump(mode="json", exclude_none=True)
 
 
 def _hop(verb: str) -> Command:

@@ -20,17 +20,22 @@ router = APIRouter(tags=["outgoing"])
 
 @router.get("/outgoing", response_model_exclude_none=True)
 async def outgoing(
-    asker: Asker, next_hop: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 200
+    asker: Asker,
+    next_hop: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+    after: str | None = None,
 ) -> Outgoing:
-    """What waits for a person first, then what was tried most; of one next hop, or of all."""
-    return await listed(asker, next_hop, limit)
+    """What waits for a person first, then what was tried most; of one next hop, or of all. `after` is `next` of the
+    page before."""
+    return await listed(asker, next_hop, limit, after)
 
 
-async def listed(asker: Viewer, next_hop: str | None, limit: int) -> Outgoing:
+async def listed(asker: Viewer, next_hop: str | None, limit: int, after: str | None) -> Outgoing:
     parts = asker.parts
-    seq, mails, more = await asker.read(read, lambda to: str(parts.next_hop_of(to)), next_hop, limit)
-    hops = await parts.health.next_hops()
-    return Outgoing(now=from_us(parts.marshal.clock.now()), seq=seq, mails=mails, more=more, next_hops=hops)
+    hop_of = lambda to: str(parts.next_hop_of(to))  # noqa: E731
+    seq, mails, more, following = await asker.read(read, hop_of, next_hop, limit, after)
+    hops, now = await parts.health.next_hops(), from_us(parts.marshal.clock.now())
+    return Outgoing(now=now, seq=seq, mails=mails, more=more, next=following, next_hops=hops)
 
 
 @router.post("/outgoing/{id}/pause")
