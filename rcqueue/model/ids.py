@@ -12,6 +12,7 @@ MESSAGE_CHARS = 13
 MAIL_CHARS = 16
 MAX_RECIPIENTS = 32**3
 
+_PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
 _VALUE = {c: i for i, c in enumerate(ALPHABET)}
 _VALUE |= {c.lower(): i for c, i in _VALUE.items()}
 _VALUE |= {"I": 1, "i": 1, "L": 1, "l": 1, "O": 0, "o": 0}
@@ -28,11 +29,10 @@ def first_id_at(at_us: int) -> int:
 
 
 def _encode(number: int, width: int) -> str:
-    out = []
-    for _ in range(width):
-        out.append(ALPHABET[number & 31])
-        number >>= 5
-    return "".join(reversed(out))
+    """The lowest 5 bits a character, two characters at a time: a page has a hundred ids."""
+    if width % 2:
+        return _encode(number >> 5, width - 1) + ALPHABET[number & 31]
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(5 * width - 10, -1, -10)])
 
 
 def _decode(text: str) -> int:

@@ -92,7 +92,7 @@ def _by_counts(f: Filter, row: Any) -> RowData:
     most = max(found, key=itemgetter(0), default=(0, "ONHOLD"))
     held = "ONHOLD" in f.query.statuses
     expiry, requested = (row.next_expiry, row.requested) if held else (None, 0)
-    return RowData(row, sum(n for n, _ in found), most[1], expiry, row.first_rcpt, requested)
+    return RowData(row, sum([n for n, _ in found]), most[1], expiry, row.first_rcpt, requested)
 
 
 def _over_mails(connection: Connection, f: Filter, ids: Sequence[int]) -> dict[int, RowData]:
@@ -132,26 +132,27 @@ def _over_mails(connection: Connection, f: Filter, ids: Sequence[int]) -> dict[i
     return rows
 
 
-def _claims(connection: Connection, f: Filter, ids: Sequence[int]) -> dict[int, Held]:
-    giver = t.account.alias("giver")
-    held = (
-        select(
-            t.claim.c.message,
-            t.account.c.name,
-            func.count().label("mails"),
-            func.max(t.claim.c.session),
-            func.max(t.claim.c.fence),
-            func.max(giver.c.name),
-            func.max(t.claim.c.note),
-        )
-        .outerjoin(giver, giver.c.id == t.claim.c.given_by)
-        .join(t.account, t.account.c.id == t.claim.c.account)
-        .where(t.claim.c.message.in_(SOME))
-        .group_by(t.claim.c.message, t.account.c.name)
+_GIVER = t.account.alias("giver")
+_CLAIMS = (
+    select(
+        t.claim.c.message,
+        t.account.c.name,
+        func.count().label("mails"),
+        func.max(t.claim.c.session),
+        func.max(t.claim.c.fence),
+        func.max(_GIVER.c.name),
+        func.max(t.claim.c.note),
     )
-    if f.on_mail:
-        held = held.join(t.mail, (t.mail.c.message == t.claim.c.message) & (t.mail.c.n == t.claim.c.n))
-        held = held.where(*f.on_mail)
+    .outerjoin(_GIVER, _GIVER.c.id == t.claim.c.given_by)
+    .join(t.account, t.account.c.id == t.claim.c.account)
+    .where(t.claim.c.message.in_(SOME))
+    .group_by(t.claim.c.message, t.account.c.name)
+)
+_CLAIMS_OF_MAILS = _CLAIMS.join(t.mail, (t.mail.c.message == t.claim.c.message) & (t.mail.c.n == t.claim.c.n))
+
+
+def _claims(connection: Connection, f: Filter, ids: Sequence[int]) -> dict[int, Held]:
+    held = _CLAIMS_OF_MAILS.where(*f.on_mail) if f.on_mail else _CLAIMS
     claims: dict[int, Held] = {}
     for message, *rest in connection.execute(held, {"ids": padded(ids)}):
         one = Held(*rest)
