@@ -619,6 +619,7 @@ class FakeApi:
     async def act_results(
         self, id: str, after: str | int | None = None, limit: int = 500, *, left: bool = False
     ) -> ActResults:
+        self._call("act_results", id)
         _, act, chosen = self.acts_made[id]
         results = list(self.left.get(id, ())) if after is None else []
         for message, n in chosen[: act.tried] if after is None else ():

@@ -133,7 +133,8 @@ async def _acts(args: argparse.Namespace, api: Api, out: Out) -> int:
             out.json(act)
         else:
             out.line(_progress(act))
-            await _print_results(api, act.id, out, all_of_them=not args.stop)
+            if act.purged is None:
+                await _print_results(api, act.id, out, all_of_them=not args.stop)
         return DONE
     table = out.table(
         (Column("ID", 16), Column("VERB", 8), Column("STATE", 7), Column("DONE", -13), Column("WHO", 12), Column("", 0))
@@ -167,7 +168,8 @@ async def _print_results(api: Api, id: str, out: Out, *, all_of_them: bool) -> N
 def _progress(act: ActProgress) -> str:
     others = "".join(f", {mails} {name}" for name, mails in act.results.items() if name != "done" and mails)
     undoes = f", undoes {act.undoes}" if act.undoes else ""
-    return f"act {act.id}: {act.verb}, {act.state}{undoes}: {act.done} of {act.count} mails done{others}"
+    purged = "; what became of each mail is purged" if act.purged else ""
+    return f"act {act.id}: {act.verb}, {act.state}{undoes}: {act.done} of {act.count} mails done{others}{purged}"
 
 
 def _reached(act: ActProgress) -> str:

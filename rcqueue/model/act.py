@@ -194,6 +194,7 @@ class ActProgress(Wire):
     finished: Time | None = None
     reach: Reach = Reach()
     undoes: str | None = None  #: the act that this one takes back
+    purged: Time | None = None  #: since when only its counts are kept, and not what became of each mail
 
 
 class Confirm(Wire):

@@ -74,13 +74,14 @@ class ActScreen(Page):
         took = act.tried - self.act.tried
         self.rate = took if not self.rate else 0.7 * self.rate + 0.3 * took  # a look a second
         self.act = act
-        while len(self.left) - self.table.at < AHEAD and len(self.left) < act.tried - act.done:
+        left = act.tried - act.done if act.purged is None else 0
+        while len(self.left) - self.table.at < AHEAD and len(self.left) < left:
             after = self.left[-1].id if self.left else None
             found = await self.app.call(self.desk.api.act_results(act.id, after, left=True), quiet=True)
             if found is None or not found.results or not self.is_mounted:
                 break
             self.left += found.results
-        self.table.empty = "It was done to each mail that was tried." if act.tried else "No mail was tried yet."
+        self.table.empty = phrases.nothing_left(act)
         self.table.show([(one.id, self._row(one)) for one in self.left])
         self.changed()
 

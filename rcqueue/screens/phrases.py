@@ -208,6 +208,15 @@ def finished(act: ActProgress) -> str:
     return f"stopped: {text}" if act.state == "stopped" else text
 
 
+def nothing_left(act: ActProgress) -> str:
+    """Where the mails would stand that an act was not done to."""
+    if act.purged is not None:
+        return "What became of each mail is not kept any more: the counts above are."
+    if act.tried:
+        return "It was done to each mail that was tried."
+    return "Nobody confirmed it in time: nothing was done." if act.state == "lapsed" else "No mail was tried yet."
+
+
 def not_done(act: ActProgress) -> list[str]:
     """`12 changed meanwhile`, `3 held by others`."""
     return [f"{number(n)} {_NOT_DONE.get(r, r)}" for r, n in act.results.items() if r != "done" and n]

@@ -139,7 +139,8 @@ class Server:
         stack.callback(writer.close)
         self.rules = Rules(policy_of(config), database, clock.now)
         hold, postmaster = config.hold, config.release.postmaster or ""
-        terms = Terms(hold.expiry, hold.purge, hold.recall, hold.passed, postmaster, config.caps, config.authserv_ids)
+        kept = (hold.expiry, hold.purge, hold.recall, hold.passed, hold.acts)
+        terms = Terms(*kept, postmaster, config.caps, config.authserv_ids)
         self.hub, self.marshal = hub, Marshal(database, writer, clock, terms)
         stack.push_async_callback(self.marshal.close)
         keys = release_keys(config.data_dir) if config.release.passes else ()

@@ -215,6 +215,7 @@ class HoldTerms(_Table):
     purge: Microseconds = 7 * DAY
     recall: Microseconds = 10 * SECOND
     passed: Microseconds = 30 * DAY  #: what is known of passed and rejected mail
+    acts: Microseconds = 30 * DAY  #: what became of each mail of an act on many, from its end
 
 
 class Customer(_Table):

@@ -16,6 +16,7 @@ from rcqueue.model.act import ActBody, ActProgress, ActRequest, Verb
 from rcqueue.model.ids import parse_id
 from rcqueue.model.scan import Found
 from rcqueue.server.intake.returned import Returned
+from rcqueue.server.marshal.clockwork import Clockwork
 from rcqueue.server.passes import Pass
 from rcqueue.server.store import tables as t
 from tests.realparts import spamd as spamassassin
@@ -211,6 +212,7 @@ async def test_a_rule_changes_then_the_what_if_counts_then_exactly_those_are_rel
         assert (await live.api("ben").summary(others[1])).row.verdict == "VIRUS"
         await tallies_are_right(live)
         read = live.server.marshal.database.read
+        await Clockwork(live.server.marshal).clean()
         assert await read(lambda c: c.execute(select(t.act_judged)).all()) == []
 
 

@@ -366,6 +366,23 @@ async def test_an_act_shows_what_it_was_not_done_to_and_is_undone() -> None:
         await t.shows("restore")
 
 
+async def test_an_act_whose_results_are_purged_says_so_and_keeps_its_counts() -> None:
+    store = queue()
+    network = FakeNetwork(store)
+    api = network.made
+    stored = await api.store_act(ActRequest(verb=Verb.CLAIM, query="status:onhold"))
+    await api.confirm_act(stored.id, stored.count)
+    _, act, _ = api.acts_made[stored.id]
+    act.results, act.done, act.purged = {"done": act.count - 1, "claimed": 1}, act.count - 1, store.now
+    async with terminal(store, network=network) as t:
+        await t.press("A")
+        await t.shows(f"{act.done:,} of {act.count:,}")
+        await t.press("enter")
+        await t.shows("What became of each mail is not kept any more")
+        await t.shows(f"{act.done:,} mails claimed")
+        assert not t.calls("act_results")
+
+
 async def test_an_act_that_was_left_running_is_shown_on_return() -> None:
     store = queue()
     network = FakeNetwork(store)

@@ -15,6 +15,7 @@ from alembic.operations import ops
 from sqlalchemy.dialects import sqlite
 
 from rcqueue.server.store import migrations, tables
+from rcqueue.server.store.tables import words
 
 HEAD = '''"""The first schema: journal, people, messages and mails, blobs, claims, attempts, acts, counters."""
 
@@ -34,7 +35,7 @@ def write(file: Path) -> None:
     for table in tables.metadata.sorted_tables:
         steps.append(ops.CreateTableOp.from_table(table))
         steps += [ops.CreateIndexOp.from_index(i) for i in sorted(table.indexes, key=lambda i: str(i.name))]
-    steps += [ops.ExecuteSQLOp(statement) for statement in tables.WORDS_DDL]
+    steps += [ops.ExecuteSQLOp(statement) for statement in words.WORDS_DDL]
     context = MigrationContext.configure(dialect=sqlite.dialect())
     body = render_python_code(ops.UpgradeOps(steps), migration_context=context)
     file.write_text(HEAD + body + "\n")

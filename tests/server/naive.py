@@ -16,7 +16,7 @@ SECOND = 1_000_000
 MINUTE, DAY = 60 * SECOND, 86400 * SECOND
 LEASE, IDLE, API_CLAIM, CONFIRM = 120 * SECOND, 15 * MINUTE, 15 * MINUTE, 10 * MINUTE
 ASSIGNED = 480 * MINUTE
-EXPIRY, PURGE, RECALL = 14 * DAY, 7 * DAY, 10 * SECOND
+EXPIRY, PURGE, RECALL, KEPT = 14 * DAY, 7 * DAY, 10 * SECOND, 6 * DAY
 STEP = 3
 
 _OPERATOR = "view headers claim release delete extend note"
@@ -157,6 +157,8 @@ class Many:
     mails: dict[tuple[int, int], str | None]
     created: int
     state: str = "stored"
+    over: int | None = None
+    purged: bool = False
 
 
 @dataclass(frozen=True)
@@ -314,7 +316,20 @@ class World:
         self.lapse(self.messages)
         self.expire(self.messages)
         self.purge(self.messages)
+        self.forget_acts()
         self.keys = {key: kept for key, kept in self.keys.items() if kept[2] >= self.now - DAY}
+
+    def forget_acts(self) -> None:
+        for act in self.acts.values():
+            if act.state == "stored" and self.now > act.created + CONFIRM:
+                act.state, act.over = "lapsed", self.now
+                self.write("act.lapse")
+        for act in self.acts.values():
+            if act.over is not None and act.over <= self.now - KEPT and not act.purged:
+                act.purged = True
+                self.write("act.purge")
+            if act.purged or (act.over is not None and not any(act.mails.values())):
+                act.mails.clear()
 
     # -- what is next
 

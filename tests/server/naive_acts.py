@@ -241,11 +241,11 @@ class Naive(World):
         return list(found)
 
     def store(self, id: str, session: int, verb: str, mails: Sequence[tuple[int, int]], body: Body) -> No | None:
+        if self.silly(verb, body):
+            return No("bad-request")
         who = self.alive(session)
         if who is None:
             return No("unauthorized")
-        if self.silly(verb, body):
-            return No("bad-request")
         self.acts[id] = Many(id, who, verb, body, dict.fromkeys(mails), self.now)
         self.write("act.store", who)
         return None
@@ -278,7 +278,7 @@ class Naive(World):
         if isinstance(who, No):
             return who
         if act.state in ("stored", "running"):
-            act.state = "stopped"
+            act.state, act.over = "stopped", self.now
             self.write("act.stop", who)
         return None
 
@@ -288,7 +288,7 @@ class Naive(World):
             return False
         next_ = sorted(mail for mail, result in act.mails.items() if result is None)[:STEP]
         if not next_:
-            act.state = "done"
+            act.state, act.over = "done", self.now
             self.write("act.done")
             return False
         for message in sorted({m for m, _ in next_}):

@@ -16,7 +16,7 @@ from rcqueue.server.store.writer import Operation, Writer, _Waiting
 
 from . import naive
 
-TERMS = Terms(naive.EXPIRY, naive.PURGE, naive.RECALL)
+TERMS = Terms(naive.EXPIRY, naive.PURGE, naive.RECALL, acts=naive.KEPT)
 
 
 class StillDatabase(Database):

@@ -317,7 +317,13 @@ class Workplace(RuleBasedStateMachine):
                 self.do(outcomes.Recover(id, n), lambda id=id, n=n: self.world.recover(id, n))
 
     def beat(self) -> None:
-        self.together((Clockwork(self.queue.marshal).beat, self.world.beat))
+        clockwork = Clockwork(self.queue.marshal)
+
+        async def both() -> None:
+            await clockwork.beat()
+            await clockwork.clean()
+
+        self.together((both, self.world.beat))
         for claim in (m.claim for message in self.world.messages.values() for m in message.mails if m.claim):
             assert self.world.holds(claim), "claim: it was not let go"
 

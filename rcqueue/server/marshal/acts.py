@@ -7,8 +7,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete
-
 from rcqueue.model.access import Access, Right
 from rcqueue.model.act import ActBody, ActRequest, ActState, Manner, Reach, Result, Verb
 from rcqueue.server.store import tables as t
@@ -24,6 +22,7 @@ from .mails import MessageChange
 from .refusal import Refusal
 from .rescan import Judged
 from .selecting import Selection
+from .undoing import still_known
 from .verbs import act_on_message, check_body, denied, lacking, why_not
 
 _UNDER_WAY = (ActState.SELECTING, ActState.WEIGHING, ActState.STORED, ActState.RUNNING)
@@ -49,25 +48,6 @@ class AddSelection:
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
         blank = {"act": self.act, **dict.fromkeys(("result", "detail", "would", "version"))}
         rows.append_all(t.act_mail, [{**blank, "message": message, "n": n} for message, n in self.mails])
-        return Decision()
-
-
-@dataclass(frozen=True, slots=True)
-class DropSelection:
-    """A selection of which no act came."""
-
-    act: str
-
-    @property
-    def needs(self) -> Needs:
-        return Needs()
-
-    @property
-    def weight(self) -> int:
-        return 1000
-
-    def decide(self, rows: Rows, now: int, seq: int) -> Decision:
-        rows.sweep(delete(t.act_mail).where(t.act_mail.c.act == self.act))
         return Decision()
 
 
@@ -132,7 +112,8 @@ class StoreAct:
 
     @property
     def needs(self) -> Needs:
-        return Needs(sessions=frozenset({self.session}), acts=frozenset({self.id}))
+        acts = frozenset(filter(None, (self.id, self.undoes)))
+        return Needs(sessions=frozenset({self.session}), acts=acts)
 
     @property
     def weight(self) -> int:
@@ -150,12 +131,19 @@ class StoreAct:
         cap = cap_of(who, verb, self.terms.caps) if verb is not Verb.RESCAN else None  # of that, what would pass counts
         if cap is not None and count > cap:
             return beyond(who, verb, cap, count)
+        if self.undoes is not None and (undone := rows.get(t.act, self.undoes)) is not None:
+            still_known(self.undoes, undone["purged"])  # it may have been purged while it was looked through
         if self.undoes is not None and not count:
             raise Refusal("status", "nothing of it can be taken back any more")
         state = ActState.WEIGHING if verb is Verb.RESCAN else ActState.STORED
         row = _row(self, self.selection, who, ActState.RUNNING if self.undoes else state, now)
         rows.put(t.act, (self.id,), row)
-        return Decision(self.id, [_entry("undo" if self.undoes else "store", row, who)])
+        return Decision(self.id, [entry("undo" if self.undoes else "store", row, who)])
+
+
+def confirmable(row: RowDict, now: int) -> bool:
+    """Whether an act that is stored can still be confirmed."""
+    return bool(now <= (row["weighed"] or row["created"]) + CONFIRM_WITHIN)
 
 
 def _row(act: AnnounceAct | StoreAct, selection: Selection, who: Access, state: ActState, now: int) -> RowDict:
@@ -176,7 +164,7 @@ def _row(act: AnnounceAct | StoreAct, selection: Selection, who: Access, state: 
         "reached": 0,
         "reached_n": -1,
         "undoes": act.undoes,
-        **dict.fromkeys(("finished", "weighed", "passing")),
+        **dict.fromkeys(("finished", "weighed", "passing", "purged")),
     }
 
 
@@ -217,7 +205,7 @@ class ConfirmAct(_OnAct):
             raise Refusal("status", "what it is on is still being looked for", **{"is": row["state"]})
         if row["state"] != ActState.STORED:
             raise Refusal("status", f"the act is {row['state']} already", **{"is": row["state"]})
-        if now > (row["weighed"] or row["created"]) + CONFIRM_WITHIN:
+        if not confirmable(row, now):
             raise Refusal("status", "it was not confirmed within ten minutes: store it anew", **{"is": "lapsed"})
         count, what = (row["count"], "match") if row["weighed"] is None else (row["passing"], "would pass")
         if self.expect != count:
@@ -226,7 +214,7 @@ class ConfirmAct(_OnAct):
         if (cap := cap_of(who, verb, self.terms.caps)) is not None and count > cap:
             return beyond(who, verb, cap, count)
         rows.put(t.act, (self.id,), {"state": ActState.RUNNING.value})
-        return Decision(None, [_entry("confirm", row, who)])
+        return Decision(None, [entry("confirm", row, who)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,10 +223,8 @@ class StopAct(_OnAct):
         who, row = self.found(rows, now)
         if row["state"] not in _UNDER_WAY:
             return Decision()
-        if row["weighed"] is not None or row["state"] == ActState.WEIGHING:
-            rescan.forget(rows, self.id)
         rows.put(t.act, (self.id,), {"state": ActState.STOPPED.value, "finished": now})
-        return Decision(None, [_entry("stop", row, who)])
+        return Decision(None, [entry("stop", row, who)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,9 +249,7 @@ class StepAct:
         read = {key[1:]: row for key, row in rows.tables["act_mail"].items() if key[0] == self.id}
         if not read:
             rows.put(t.act, (self.id,), {"state": ActState.DONE.value, "finished": now})
-            if act["weighed"] is not None:
-                rescan.forget(rows, self.id)
-            return Decision(False, [_entry("done", act, None)])
+            return Decision(False, [entry("done", act, None)])
         request = ActRequest.model_validate_json(act["request"])
         verb = Verb(request.verb)  # a wire model keeps it as a string
         waiting: dict[int, list[int]] = {}
@@ -337,7 +321,7 @@ def body_of(request: ActRequest, as_of: int | None = None) -> ActBody:
     return ActBody(**manner | {"as_of": as_of})
 
 
-def _entry(what: str, row: RowDict, who: Access | None) -> Draft:
+def entry(what: str, row: RowDict, who: Access | None) -> Draft:
     request: dict[str, Any] = json.loads(row["request"])
     return Draft(
         f"act.{what}",

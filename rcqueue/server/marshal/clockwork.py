@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from sqlalchemy import Connection, delete, func, or_, select
 
-from rcqueue.model.act import ActState
 from rcqueue.model.ids import first_id_at
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.query_sql import ZERO
@@ -18,10 +17,12 @@ from rcqueue.server.store.writer import Decision
 from .campaigns import WINDOW
 from .door import Marshal
 from .ends import Expire, Forget, Lapse, Purge
+from .past import LapseActs, PurgeAct, long_over, needless, unconfirmed
 from .standing import LapseStanding, lapsed_standing
 
 log = logging.getLogger(__name__)
 BEAT = 0.4  #: seconds: a lapse is an entry within a second
+CLEAN = 60.0
 CHUNK = 200
 
 
@@ -64,8 +65,7 @@ def long_gone(connection: Connection, before: int) -> list[int]:
 
 
 class ForgetKeys:
-    """Idempotency keys live 24 hours, and so do what was weighed for an act that nobody confirmed and the counts by
-    the minute; what leads to a campaign lives 14 days."""
+    """Idempotency keys live 24 hours, and so do the counts by the minute; what leads to a campaign lives 14 days."""
 
     needs = Needs()
     weight = 100
@@ -76,8 +76,6 @@ class ForgetKeys:
     def decide(self, rows: Rows, now: int, seq: int) -> Decision:
         rows.sweep(delete(t.idempotency).where(t.idempotency.c.at < self.before))
         rows.sweep(delete(t.flow).where(t.flow.c.minute < self.before // MINUTE))
-        never = select(t.act.c.id).where(t.act.c.state == ActState.STORED.value, t.act.c.created < self.before)
-        rows.sweep(delete(t.act_judged).where(t.act_judged.c.act.in_(never)))  # weighed, and never confirmed
         old = first_id_at(max(0, now - WINDOW))
         rows.sweep(delete(t.campaign_mark).where(t.campaign_mark.c.founder < old))
         rows.sweep(delete(t.campaign).where(t.campaign.c.founder < old))
@@ -89,28 +87,32 @@ class Clockwork:
 
     def __init__(self, marshal: Marshal) -> None:
         self._marshal = marshal
-        self._slow = 0
 
     async def run(self) -> None:
+        """What may take long is beside, and no lapse waits for it."""
+        await asyncio.gather(self._every(BEAT, self.beat), self._every(CLEAN, self.clean))
+
+    async def _every(self, seconds: float, do: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await self.beat()
+                await do()
             except Exception:
                 log.exception("clockwork")
-            await asyncio.sleep(BEAT)
+            await asyncio.sleep(seconds)
 
     async def beat(self) -> None:
-        marshal, now = self._marshal, self._marshal.clock.now()
+        now = self._marshal.clock.now()
         await self._each(lapsed, Lapse, now)
         await self._each(lapsed_standing, LapseStanding, now)
         await self._each(expired, Expire, now)
-        self._slow -= 1
-        if self._slow <= 0:
-            self._slow = int(60 / BEAT)
-            if abs(jump := marshal.clock.jump()) > 5_000_000:
-                log.warning("the wall clock jumped by %.0f s; leases and expiry go on by the old one", jump / 1e6)
-            await self.purge()
-            await marshal.do(ForgetKeys(now - 86400 * 1_000_000))
+
+    async def clean(self) -> None:
+        marshal = self._marshal
+        if abs(jump := marshal.clock.jump()) > 5_000_000:
+            log.warning("the wall clock jumped by %.0f s; leases and expiry go on by the old one", jump / 1e6)
+        await self.purge()
+        await self.purge_acts()
+        await marshal.do(ForgetKeys(marshal.clock.now() - 86400 * 1_000_000))
 
     async def purge(self) -> None:
         marshal = self._marshal
@@ -121,6 +123,17 @@ class Clockwork:
         while found := await marshal.database.read(long_gone, now - marshal.terms.passed):
             if not await marshal.do(Forget(frozenset(found))):
                 return
+
+    async def purge_acts(self) -> None:
+        marshal, after = self._marshal, self._marshal.terms.acts
+        now = marshal.clock.now()
+        while found := await marshal.database.read(unconfirmed, now):
+            if not await marshal.do(LapseActs(frozenset(found))):
+                break
+        for act in await marshal.database.read(long_over, now - after):  # the rest of very many in a minute
+            await marshal.do(PurgeAct(act, after))
+        for table, act in await marshal.database.read(needless):
+            await marshal.drop_rows(table, act)
 
     async def _each(
         self,

@@ -29,6 +29,7 @@ class Terms:
     purge: int = 7 * 86400 * SECOND
     recall: int = 10 * SECOND
     passed: int = 30 * 86400 * SECOND  # how long what is known of passed and rejected mail is kept
+    acts: int = 30 * 86400 * SECOND  # how long it is kept what became of each mail of an act on many
     postmaster: str = ""  # whom a release "to postmaster" goes to; "": postmaster at the recipient's domain
     caps: Mapping[str, int] = field(default_factory=dict)  # mails that may be decided on at once, by role
     authserv_ids: tuple[str, ...] = ()  # names under which our own mail servers say what is authentic

@@ -30,8 +30,9 @@ from .dealing import LOOK, SPARE, Deal, candidates
 from .doing import Terms
 from .hold import Arrival, Hold
 from .once import Idempotency, Once, answered
+from .past import DropRows, first_rows, strays
 from .refusal import Refusal, customers_with
-from .selecting import Mails, mails_of_query, mails_of_targets, store_selection, strays
+from .selecting import Mails, mails_of_query, mails_of_targets, store_selection
 from .show import OpenBody
 from .undoing import asked, undo_of, undoable
 from .verbs import RULES, Act, Target, check_body
@@ -217,7 +218,7 @@ class Marshal:
             stored = str(await self.do_once(who, keys[0] if keys else None, store))
         except Refusal:
             await self.do(acts.ForgetAct(act))
-            await self.do(acts.DropSelection(act), patient=True)
+            await self.drop_rows(t.act_mail.name, act)
             raise
         if undoes is not None:
             self.run_act(stored)
@@ -266,8 +267,8 @@ class Marshal:
 
     async def resume_acts(self) -> None:
         """Goes on with what a stop of the server left, and forgets selections of which no act came."""
-        for act in await self.database.read(strays):
-            await self.do(acts.DropSelection(act), patient=True)
+        for table, act in await self.database.read(strays):
+            self._work(f"drop-{act}", self.drop_rows(table, act))
         unfinished = select(t.act.c.id, t.act.c.state).where(t.act.c.state.in_(("running", "weighing", "selecting")))
         for act, state in await self.database.read(lambda c: c.execute(unfinished).all()):
             if state == "running":
@@ -276,6 +277,11 @@ class Marshal:
                 await self.do(acts.ForgetAct(act))
             else:
                 self._work(f"weigh-{act}", self.weighing.act(act))
+
+    async def drop_rows(self, table: str, act: str) -> None:
+        """All rows of an act go from `act_mail` or `act_judged`; some at a time, so that nobody waits for it."""
+        while (upto := await self.database.read(first_rows, table, act)) is not None:
+            await self.do(DropRows(table, act, upto), patient=True)
 
     # -- rescans
 

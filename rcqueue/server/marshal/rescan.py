@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pydantic import BaseModel
-from sqlalchemy import delete
 
 from rcqueue.model.act import ActState, ReleaseAs, Way
 from rcqueue.model.mail import RuleHit, VerdictKind
@@ -140,8 +139,3 @@ class Weighed:
         rows.put(t.act, (self.act,), {"state": ActState.STORED.value, "passing": self.passing, "weighed": now})
         facts = {"act": self.act, "count": row["count"], "passing": self.passing, "person": row["account"]}
         return Decision(None, [Draft("act.weigh", facts=facts)])
-
-
-def forget(rows: Rows, act: str) -> None:
-    """What was weighed is not needed any more."""
-    rows.sweep(delete(t.act_judged).where(t.act_judged.c.act == act))

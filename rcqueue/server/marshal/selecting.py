@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from rcqueue.model.access import Access, Right
 from rcqueue.model.act import Reach
@@ -148,14 +148,3 @@ def mails_of_targets(
             meant = row.n in numbers or (None in numbers and row.status in statuses)
             if meant and (row.message, row.n) > after:
                 yield MailRef(row.message, row.n, row.version, row.rcpt)
-
-
-def strays(connection: Connection) -> list[str]:
-    """Selections without an act: the server was stopped, or whoever asked went away, before it was there."""
-    mail, found = t.act_mail.c, []
-    act: str | None = ""
-    # By leaps along the index: there are many rows, and few acts.
-    while (act := connection.execute(select(func.min(mail.act)).where(mail.act > act)).scalar()) is not None:
-        if connection.execute(select(t.act.c.id).where(t.act.c.id == act)).first() is None:
-            found.append(act)
-    return found

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, select
 from rcqueue.model.access import Access, Right
 from rcqueue.model.act import ActRequest, Result, Verb
 from rcqueue.model.ids import encode_mail
+from rcqueue.model.mail import from_us, rfc3339
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.pages import MailRef
 
@@ -26,6 +27,13 @@ def asked(connection: Connection, who: Access, act: str) -> ActRequest:
     if row is None or not may_manage(who, row.account):
         raise Refusal("not-found", f"you have no act {act}")
     return ActRequest.model_validate_json(row.request)
+
+
+def still_known(act: str, purged: int | None) -> None:
+    """Refuses where it would have to be known what became of each mail of an act, after that was purged."""
+    if purged is not None:
+        when = rfc3339(from_us(purged))
+        raise Refusal("gone", f"what became of each mail of act {act} was purged at {when}; only its counts are kept")
 
 
 def may_manage(who: Access, account: int) -> bool:

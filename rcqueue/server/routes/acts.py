@@ -17,6 +17,7 @@ from rcqueue.model.query import EVERY
 from rcqueue.server.marshal import Refusal
 from rcqueue.server.marshal.refusal import customers_with
 from rcqueue.server.marshal.selecting import SAMPLE, reach_of
+from rcqueue.server.marshal.undoing import still_known
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.pages import rows_by_id
 
@@ -61,6 +62,8 @@ def progress(connection: Connection, who: Access, act: str) -> dict[str, Any]:
         answer["would"] = dict(connection.execute(would.group_by(t.act_mail.c.would)).all())
     if row.finished is not None:
         answer["finished"] = rfc3339(from_us(row.finished))
+    if row.purged is not None:
+        answer["purged"] = rfc3339(from_us(row.purged))
     if row.undoes is not None:
         answer["undoes"] = row.undoes
     return answer
@@ -133,7 +136,7 @@ async def results(
 def results_of(
     connection: Connection, who: Access, act: str, after: str | None = None, limit: int = 500, left: bool = False
 ) -> dict[str, Any]:
-    _own(connection, who, act)
+    still_known(act, _own(connection, who, act).purged)
     query = (
         select(t.act_mail, t.mail.c.status, t.mail.c.version)
         .outerjoin(t.mail, (t.mail.c.message == t.act_mail.c.message) & (t.mail.c.n == t.act_mail.c.n))

@@ -6,6 +6,8 @@ from sqlalchemy import Column, Index, Integer, PrimaryKeyConstraint, Table, Text
 
 from .base import Big, metadata
 
+_KEPT = text("purged IS NULL")
+
 act = Table(
     "act",
     metadata,
@@ -27,7 +29,9 @@ act = Table(
     Column("reached_n", Integer, nullable=False, default=-1),
     Column("person", Text),  # assign: the name of whom it is for
     Column("undoes", Text),  # the act that this one takes back
+    Column("purged", Big),  # when it was made so that nobody is told any more what became of each mail
     Index("act_state", "state"),
+    Index("act_kept", "finished", sqlite_where=_KEPT, postgresql_where=_KEPT),
 )
 
 _LEFT = text("result IS NOT NULL AND result <> 'done'")
@@ -48,7 +52,7 @@ act_mail = Table(
     sqlite_with_rowid=False,
 )
 
-#: What scanning a message anew came to, until the act is done: marshal.rescan.Judged.
+#: What scanning a message anew came to, until the act is over: marshal.rescan.Judged.
 act_judged = Table(
     "act_judged",
     metadata,

@@ -39,7 +39,16 @@ def upgrade() -> None:
         sa.Column("reached_n", sa.Integer(), nullable=False),
         sa.Column("person", sa.Text(), nullable=True),
         sa.Column("undoes", sa.Text(), nullable=True),
+        sa.Column("purged", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(
+        "act_kept",
+        "act",
+        ["finished"],
+        unique=False,
+        sqlite_where=sa.text("purged IS NULL"),
+        postgresql_where=sa.text("purged IS NULL"),
     )
     op.create_index("act_state", "act", ["state"], unique=False)
     op.create_table(
