@@ -157,6 +157,7 @@ class Store:
         self.journal: list[Entry] = []
         self.now = NOW
         self.health = Health(now=NOW, server="0.1.0", started=NOW - timedelta(hours=4))
+        self.beside: dict[str, str] = {}  #: of a campaign, what stands beside it in its term
         self.outgoing = Outgoing(now=NOW, seq=0, mails=[], next_hops=[])
         self.wall = Wall(now=NOW)
         self.expiring = 0  #: mails that expire within a day and nobody has seen
@@ -418,6 +419,7 @@ class FakeApi:
         claims = Counter(mail.claim for mail in all_of_it if mail.claim)
         return Campaign(
             id=message.campaign,
+            term=f"campaign:{message.campaign}{self.store.beside.get(message.campaign, '')}",
             mails=mails,
             first=its[-1].at,
             last=its[0].at,

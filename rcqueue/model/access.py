@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -110,9 +111,15 @@ class Access:
     def _scope(self) -> frozenset[Right]:
         return frozenset(Right(name) for name in self.scope) if self.scope else frozenset(Right)
 
-    def classes_everywhere(self) -> frozenset[DataClass]:
-        """The classes held at each customer that this account can view: what a filter may ask about."""
-        at = [self.classes_at(g.customer) for g in self.grants if Right.VIEW in ROLES[g.role].rights]
+    def classes_everywhere(self, within: Sequence[str] = (ROOT,)) -> frozenset[DataClass]:
+        """The classes held at each customer that this account can view, of these and those below them: what a filter
+        may ask about that looks nowhere else."""
+        view = [g.customer for g in self.grants if Right.VIEW in ROLES[g.role].rights]
+        # Who has a class at a customer has it below, too: the uppermost that can be viewed have the fewest.
+        here = [
+            path if covers(of, path) else of for path in within for of in view if covers(of, path) or covers(path, of)
+        ]
+        at = [self.classes_at(customer) for customer in here or view]
         return frozenset.intersection(*at) if at else frozenset()
 
     def customers(self, right: Right = Right.VIEW) -> tuple[str, ...]:

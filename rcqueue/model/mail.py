@@ -348,6 +348,7 @@ class Campaign(Wire):
     """
 
     id: str  #: as `campaign:ID` and `Row.campaign` have it
+    term: str  #: narrows to it, `campaign:ID`; for who reads bodies at some customers alone with these beside it
     mails: int  #: that match the filter
     capped: bool = False  #: there are more than `mails`, or time was up
     first: Time  #: when its first message came,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
@@ -35,10 +36,12 @@ class CampaignsScreen(Page):
     COLUMNS = COLUMNS
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("campaigns")]
 
-    def __init__(self) -> None:
+    def __init__(self, at: str | None = None, marks: Iterable[str] = ()) -> None:
+        """`at` is where the cursor stands at first."""
         super().__init__()
+        self.at = at
         self.list: Paged[Campaign] = Paged(self._page, lambda one: one.id, page=PAGE, most=MOST)
-        self.marks: set[str] = set()
+        self.marks = set(marks)
         self.filter = ""
 
     def on_mount(self) -> None:
@@ -81,6 +84,9 @@ class CampaignsScreen(Page):
         wide = self.size.width >= WIDE
         self.table.columns = [*COLUMNS[:-1], "TO", COLUMNS[-1]] if wide else list(COLUMNS)
         self.table.show([(one.id, self._row(one, wide)) for one in self.list.found])
+        if self.at is not None:
+            self.table.go(self.at)
+            self.at = None
         self.changed()
 
     def _row(self, one: Campaign, wide: bool) -> list[Piece]:
@@ -119,20 +125,25 @@ class CampaignsScreen(Page):
         here = self.table.key
         return [one.id for one in self.list.found if one.id in self.marks] or ([here] if here is not None else [])
 
-    def _query(self, names: list[str]) -> str:
-        return f"{self.filter} campaign:{','.join(names)}".strip()
+    def _query(self, names: list[str]) -> str | None:
+        """The filter of their mails; None: who reads bodies at some customers alone marked some of both kinds."""
+        terms = [one.term.replace(one.id, "", 1) for one in self.list.found if one.id in names]
+        if len(set(terms)) != 1:
+            self.app.flash("marked are campaigns of where you read bodies, and others: decide those apart", "warn")
+            return None
+        return f"{self.filter} {terms[0].replace('campaign:', 'campaign:' + ','.join(names), 1)}".strip()
 
     def action_do(self, name: str) -> None:
         acting = self.app.queue.acting
         if name.startswith("mail.") and acting is not None:
-            if names := self._meant:
-                self.app.work(self._act(name, names))
+            if (names := self._meant) and (query := self._query(names)) is not None:
+                self.app.work(self._act(name, query, plural(len(names), "campaign")))
         else:
             super().action_do(name)
 
-    async def _act(self, name: str, names: list[str]) -> None:
+    async def _act(self, name: str, query: str, of: str) -> None:
         assert self.app.queue.acting is not None
-        await self.app.queue.acting.on_all(name, self._query(names), plural(len(names), "campaign"))
+        await self.app.queue.acting.on_all(name, query, of)
         self._read()
 
     def do_view_select(self) -> None:
@@ -147,9 +158,10 @@ class CampaignsScreen(Page):
 
     def do_view_campaign(self) -> None:
         """Its mails, in the list of the queue, from which a key leads back."""
-        if (here := self.table.key) is not None:
-            queue = self.app.queue
-            queue.visit(self._query([here]), queue.view.sort, CAMPAIGN)
+        if (here := self.table.key) is not None and (query := self._query([here])) is not None:
+            queue, marks = self.app.queue, frozenset(self.marks)
+            back = lambda: self.app.push_screen(CampaignsScreen(here, marks))  # noqa: E731
+            queue.visit(query, queue.view.sort, CAMPAIGN, back)
             self.dismiss()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from textual import on
@@ -48,6 +48,7 @@ class Finding(Screen[None]):
     narrowing: Narrowing | None = None
     visiting = ""  #: what the first line says of a list that a page sent one to
     _from: tuple[str, str, str | None] | None = None  # filter, order and cursor to return to from there
+    _back: Callable[[], object] | None = None  # opens the page again that sent one there
 
     def paint(self) -> None:
         raise NotImplementedError
@@ -62,7 +63,7 @@ class Finding(Screen[None]):
 
     @on(FilterBar.Asked)
     def _asked(self, event: FilterBar.Asked) -> None:
-        self._from, self.visiting = None, ""  # whoever chooses another filter has come to stay
+        self._from, self._back, self.visiting = None, None, ""  # whoever chooses another filter has come to stay
         if self._search(event.text):
             self.table.focus()
 
@@ -91,11 +92,12 @@ class Finding(Screen[None]):
     def do_mail_list(self) -> None:
         self.filter.open()
 
-    def visit(self, text: str, sort: str, name: str) -> None:
-        """Shows another list, said in the first line as `name`, until one returns to this one."""
+    def visit(self, text: str, sort: str, name: str, back: Callable[[], object] | None = None) -> None:
+        """Shows another list, said in the first line as `name`, until one returns to this one, and by `back` to the
+        page that one came from."""
         here = self._from or (self.filter.filter, self.view.sort, self.view.cursor)
         if self._search(text, sort):
-            self._from, self.visiting = here, name
+            self._from, self._back, self.visiting = here, back, name
         self.paint()
 
     def do_view_expiring(self) -> None:
@@ -106,13 +108,13 @@ class Finding(Screen[None]):
     def do_view_return(self) -> None:
         if self._from is None:
             return
-        campaign = self.visiting == CAMPAIGN
+        back, self._back = self._back, None
         (text, sort, cursor), self._from, self.visiting = self._from, None, ""
         self._search(text, sort)
         if cursor is not None:
             self.view.jump("at", cursor)
-        if campaign:
-            self.app.open("campaign.list")
+        if back is not None:
+            back()
 
     # -- facets --------------------------------------------------------------------------------------------------------
 

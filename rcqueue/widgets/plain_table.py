@@ -47,6 +47,11 @@ class PlainTable(Styled, can_focus=True):
         """The key of the row under the cursor."""
         return self.keys[self.at] if self.at < len(self.keys) else None
 
+    def go(self, key: str) -> None:
+        """To the row of that key, if there is one."""
+        if key in self.keys:
+            self.move(self.keys.index(key) - self.at)
+
     @property
     def room(self) -> int:
         return max(1, self.size.height - (1 if any(self.columns) else 0))

@@ -497,8 +497,27 @@ async def test_a_campaign_is_a_row_opened_by_enter_and_escape_returns_to_it() ->
         }
         await t.press("escape")
         await t.shows("Campaigns of status:onhold")
+        await t.until(lambda: "acrne.example" in next((line for line in t.shown if line.startswith(">")), ""))
         await t.press("escape")
         await t.until(lambda: t.app.queue.filter.filter == "" and t.app.screen is t.app.queue)
+
+
+async def test_who_reads_bodies_at_some_customers_opens_each_campaign_where_they_are_told_of_it() -> None:
+    store = queue()
+    newest = [store.messages[i] for i in sorted(store.messages, reverse=True)]
+    store.beside = {newest[1].campaign: " -customer:bank"}
+    async with terminal(store) as t:
+        await t.press("m")
+        await t.shows("Password")
+        await t.press("v", "v", "d")  # the newest, and the one that is told of elsewhere alone
+        await t.shows("2 marked")
+        assert "decide those apart" in t.flash and not t.calls("store_act")
+        await t.press("V", "k", "d")
+        await t.shows("Delete 258 mails to 43 recipients, of 1 campaign")
+        term = f"campaign:{newest[1].campaign} -customer:bank"
+        assert t.calls("store_act")[0][1].query == term
+        await t.press("escape", "enter")
+        await t.until(lambda: t.app.screen is t.app.queue and t.app.queue.filter.filter == term)
 
 
 async def test_one_key_decides_for_all_of_the_campaigns_that_are_marked_within_the_filter() -> None:

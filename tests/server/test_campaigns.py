@@ -183,3 +183,17 @@ async def test_who_sees_bodies_at_one_customer_is_told_there_of_all_and_elsewher
     for query in ("", "size:>1"):
         listed = {one.id: one.mails for one in (await otis.campaigns(query)).campaigns}
         assert listed == {rows["acme"]: 1, rows["bank"]: 1}, query
+    # Each can be opened, counted and decided for as it is listed: its term looks where it is told of.
+    held = {one.id: one for one in (await otis.campaigns()).campaigns}
+    for customer, name in rows.items():
+        page = await otis.page(held[name].term)
+        assert [(row.customer, row.campaign) for row in page.rows] == [(customer, name)]
+        act = await otis.store_act(ActRequest(verb=Verb.DELETE, query=held[name].term))
+        assert act.count == held[name].mails == 1
+    assert held[rows["acme"]].term == f"campaign:{rows['acme']} customer:acme"
+    whole = rows["acme"]
+    for beside in ("", " customer:bank", " customer:acme,bank", " -customer:bank", " -customer:acme", " customer:all"):
+        with pytest.raises(ApiProblem, match="class"):
+            await otis.page(f"campaign:{whole}{beside}")
+    (one,) = (await anna.campaigns()).campaigns  # who reads them everywhere needs no place beside it
+    assert one.term == f"campaign:{one.id}"

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rcqueue.cli import main
-from rcqueue.model.access import ROLES, ROOT, DataClass, Right, Role
+from rcqueue.model.access import ROLES, ROOT, Access, DataClass, Grant, Right, Role, covers
 from rcqueue.model.facet import FACETS
 from rcqueue.model.fields import FIELDS
 from rcqueue.model.query import SORTS
@@ -164,3 +166,22 @@ async def test_no_filter_tells_what_is_in_a_body_a_file_name_or_rule_text(live: 
                 assert (answer["matching"], answer["others"]) == (0, {}), query
         every = (await http.get("/api/v1/counts", params={"query": f"{CONTROL} status:any"})).json()
     assert every["matching"] == len(planted())
+
+
+PATHS = (ROOT, "acme", "acme/sales", "acme/sales/emea", "acmes", "bank")
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(sorted(ROLES)), st.sampled_from(PATHS)), max_size=4),
+    st.lists(st.sampled_from(PATHS), min_size=1, max_size=3),
+    st.sampled_from([(), ("bodies",)]),
+)
+def test_what_may_be_asked_is_what_is_held_wherever_the_filter_looks(
+    grants: list[tuple[str, str]], within: list[str], locks: tuple[str, ...]
+):
+    """Against the naive way: each customer that may be viewed and at which the filter looks."""
+    who = Access(1, "otis", 1, tuple(Grant(role, at) for role, at in grants), frozenset(locks))
+    viewed = [path for path in PATHS if Right.VIEW in who.rights_at(path)]
+    looks = [path for path in viewed if any(covers(place, path) for place in within)]
+    held = [who.classes_at(path) for path in looks or viewed]
+    assert who.classes_everywhere(within) == (frozenset.intersection(*held) if held else frozenset())

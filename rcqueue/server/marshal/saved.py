@@ -9,10 +9,11 @@ from sqlalchemy import Connection, select
 
 from rcqueue.model.access import Access, Right, covers
 from rcqueue.model.mail import from_us
-from rcqueue.model.query import QueryError, QueryForbidden, check, parse
+from rcqueue.model.query import QueryError, QueryForbidden, parse
 from rcqueue.model.saved import MAX_NAME, SavedFilter
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.journal import Draft
+from rcqueue.server.store.pages import check_query
 from rcqueue.server.store.rows import Needs, Rows
 from rcqueue.server.store.writer import Decision
 
@@ -119,7 +120,7 @@ def saved_filters(connection: Connection, who: Access) -> list[SavedFilter]:
 
 def _may_read(who: Access, row: object) -> bool:
     try:
-        check(parse(row.query, me=who.name), who.classes_everywhere(), row.sort)  # type: ignore[attr-defined]
+        check_query(who, parse(row.query, me=who.name), row.sort)  # type: ignore[attr-defined]
     except (QueryForbidden, QueryError, ValueError):
         return False
     return True

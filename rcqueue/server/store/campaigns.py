@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, and_, false, func, literal_col
 from rcqueue.model.access import Access, DataClass, Right
 from rcqueue.model.fields import ALL_OF_IT, EVERYONES, STATUSES, Term
 from rcqueue.model.mail import Campaign, CampaignClaim, from_us
-from rcqueue.model.query import EVERY, Query
+from rcqueue.model.query import EVERY, Query, parse, written
 
 from . import tables as t
 from .drivers import Position
@@ -100,11 +100,16 @@ def _told(access: Access, name: ColumnElement[str], customer: ColumnElement[str]
 
 def _only(access: Access, query: Query, name: str) -> Query:
     """The query narrowed to a campaign, where the viewer is told of it."""
-    whole = _where(access, ALL_OF_IT)
-    terms = [Term("campaign", "=", (name,), False, 0, f"campaign:{name}")]
-    if whole:
-        terms.append(Term("customer", "=", whole, name[0] == "E", 0, "customer:" + ",".join(whole)))
-    return Query((*query.given, *terms))
+    return Query((*query.given, *parse(_term(access, name)).given))
+
+
+def _term(access: Access, name: str) -> str:
+    """The same as it is written. Where they read bodies at some customers alone, one mail is of a campaign by the one
+    name there and by the other elsewhere."""
+    term, whole = f"campaign:{name}", _where(access, ALL_OF_IT)
+    if not whole or access.classes_everywhere() >= ALL_OF_IT:
+        return term
+    return f"{term} {'-' if name[0] == 'E' else ''}{written('customer', ','.join(whole))}"
 
 
 # -- which, and in which order --------------------------------------------------------------------------------------
@@ -247,6 +252,7 @@ def _shown(connection: Connection, access: Access, names: Sequence[str]) -> list
             shown.append(
                 Campaign(
                     id=name,
+                    term=_term(access, name),
                     mails=0,
                     first=_came(one.first),
                     last=_came(one.last),

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, false, func, not_, or_, select
 
-from rcqueue.model.access import Access, Right
+from rcqueue.model.access import ROOT, Access, Right
 from rcqueue.model.fields import STATUSES, Term
 from rcqueue.model.ids import first_id_at
 from rcqueue.model.query import EVERY, Query, check, parse_sort
@@ -80,8 +80,10 @@ class Tally:
 
 
 def check_query(access: Access, query: Query, sort: str = "-time") -> None:
-    """Refuses a filter or sort on a class that the viewer lacks anywhere they can view: raises QueryForbidden."""
-    check(query, access.classes_everywhere(), sort)
+    """Refuses a filter or sort on a class that the viewer lacks anywhere they can view and the filter looks: raises
+    QueryForbidden."""
+    looks = next((term.value for term in query.terms if term.field == "customer" and not term.negated), (ROOT,))
+    check(query, access.classes_everywhere(looks), sort)
 
 
 def filter_for(access: Access | None, query: Query, now_us: int) -> Filter:
