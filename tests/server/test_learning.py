@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from sqlalchemy import text, update
-from sqlalchemy.exc import IntegrityError
 
 from rcqueue.client.api import Api
 from rcqueue.demo.ports import bind
@@ -143,7 +143,7 @@ async def test_the_act_and_its_learning_are_one_transaction(queue, monkeypatch, 
         monkeypatch.setattr(verbs, "learn", lambda d, as_: d.facts.update(learn=as_))  # the task is left for later
     with queue.database.write_engine.begin() as connection:
         connection.execute(text("CREATE TRIGGER full BEFORE INSERT ON task BEGIN SELECT RAISE(ABORT, 'full'); END"))
-    with contextlib.nullcontext() if not together else pytest.raises(IntegrityError):
+    with contextlib.nullcontext() if not together else pytest.raises(sqlite3.IntegrityError):
         await queue.act("operator", "delete", held.id, learn=True)
     (now,) = await queue.rows(t.mail)
     entries = await queue.entries("mail.delete")
