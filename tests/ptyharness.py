@@ -20,6 +20,7 @@ import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
+from typing import ClassVar
 
 import pyte
 
@@ -53,12 +54,33 @@ def set_size(fd: int, width: int, height: int) -> None:
 Cell = tuple[str, tuple[object, ...]]
 
 
+class _Screen(pyte.Screen):
+    """With SU and SD, which pyte does not know."""
+
+    def scroll_up(self, count: int | None = None) -> None:
+        self._scroll(self.delete_lines, count)
+
+    def scroll_down(self, count: int | None = None) -> None:
+        self._scroll(self.insert_lines, count)
+
+    def _scroll(self, how: Callable[[int], None], count: int | None) -> None:
+        x, y = self.cursor.x, self.cursor.y
+        self.cursor.y = self.margins.top if self.margins else 0
+        how(count or 1)
+        self.cursor.x, self.cursor.y = x, y
+
+
+class _Stream(pyte.ByteStream):
+    csi: ClassVar = pyte.ByteStream.csi | {"S": "scroll_up", "T": "scroll_down"}
+    events: ClassVar = pyte.ByteStream.events | {"scroll_up", "scroll_down"}
+
+
 class Terminal:
     """An emulated screen. Of what it does not know, pyte prints the letters; that is left out before."""
 
     def __init__(self, width: int, height: int) -> None:
-        self._screen = pyte.Screen(width, height)
-        self._stream = pyte.ByteStream(self._screen)
+        self._screen = _Screen(width, height)
+        self._stream = _Stream(self._screen)
         self._rest = b""
         self._text: str | None = None
 

@@ -11,12 +11,8 @@ import pytest
 
 from tests.ptyharness import KEYS, Pty
 
-# pyte knows neither SU nor SD; without them the same ranges scroll by other means.
-ENV = {"RCQUEUE_CAPS": "-scroll"}
-
 
 def run(kind: str, *how: str, **options: object) -> Pty:
-    options.setdefault("env", ENV)
     return Pty([sys.executable, "-m", "tests.terminal.apps", kind, *how], **options)  # type: ignore[arg-type]
 
 
@@ -32,7 +28,7 @@ def same(one: Pty, other: Pty, what: str) -> None:
     assert one.cursor == other.cursor, what
 
 
-@pytest.mark.parametrize("caps", ["-scroll", "-regions -erase"])
+@pytest.mark.parametrize("caps", ["", "-scroll", "-regions -erase"])
 def test_the_picture_is_that_of_plain_textual_after_any_keys(caps: str) -> None:
     choose = random.Random(caps)
     names = ["up", "down", "pageup", "pagedown", "home", "end", "tab", "left", "right", "backspace"]
