@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from rcqueue.model.act import ActBody, ActProgress
     from rcqueue.model.mail import Row
 
-_POLL = 0.3  # seconds between looks at an act on many
+_POLL = 0.3  # seconds between looks at an act on many, at most: one on few is done at the first
+_FIRST = 0.03
+_NEARLY = 1.0  # seconds that a key waits for an act that runs
 #: Actions that first ask how an act is to be done, and the act.
 HOW = {"view.release_as": "mail.release", "view.delete_as": "mail.delete"}
 _Asks = Callable[[Action, "Row | None"], Awaitable[dict[str, Any] | None]]  # gives the fields of the act
@@ -62,6 +65,8 @@ class Acting:
         self.running: ActProgress | None = None
         self.request = ""  #: the rc_acpi.sh request of what was done last
         self.rate = 0.0  #: mails a second of the act that is running
+        self._over = asyncio.Event()  # no act on many runs
+        self._over.set()
         self._turn = asyncio.Lock()  # acts are sent in the order of the keys
         self._last: tuple[str, str, int, int | None] | None = None  # id, verb, sequence, fence of the last act done
 
@@ -247,7 +252,7 @@ class Acting:
         await self._many(named(name), [], query, self._ask, of)
 
     async def _many(self, action: Action, marks: list[str], query: str, ask: _Asks, of: str = "") -> None:
-        if self.running is not None:
+        if not await self._free():
             self.app.flash(f"an act is running already: {keymap.key('act.stop')} stops it", "warn")
             return
         if not keymap.allowed(action, self.situation(None)):
@@ -282,6 +287,12 @@ class Acting:
             self.request = acpi.of_many(request, count, parse(query, me=self.desk.whoami.name))
             self.desk.view.unmark()
             await self._follow(act)
+
+    async def _free(self) -> bool:
+        """Whether no act on many runs. One that is nearly done is waited for: a key right behind it is not lost."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._over.wait(), _NEARLY)
+        return self.running is None
 
     async def _weighed(self, act: ActProgress) -> ActProgress | None:
         """The act when all of it is weighed, if it is one that is; None: it was stopped."""
@@ -326,15 +337,19 @@ class Acting:
     ) -> ActProgress:
         """The act when it is in none of these states any more; until then it is shown as what is running."""
         began, at, self.running, self.rate = time.monotonic(), far(act), act, 0.0
+        self._over.clear()
+        pause = _FIRST
         try:
             while act.state in states:
                 self.running = act
                 self.rate = (far(act) - at) / max(0.1, time.monotonic() - began)
                 self.desk.changed()
-                await asyncio.sleep(_POLL)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _POLL)
                 act = await self.app.call(self.desk.api.act_progress(act.id), quiet=True) or act
         finally:
             self.running = None
+            self._over.set()
         return act
 
     async def stop(self) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
@@ -11,20 +12,25 @@ from textual.binding import BindingType
 from rcqueue.model.query import DEFAULT
 from rcqueue.widgets.keymap import Situation, bindings
 from rcqueue.widgets.line import Piece
-from rcqueue.widgets.text import ago, fit, number, plural
+from rcqueue.widgets.text import address, ago, fit, number, plural
 
 from .finding import CAMPAIGN
 from .page import Page
 from .paged import Paged
 
 if TYPE_CHECKING:
+    from textual.timer import Timer
+
     from rcqueue.model.mail import Campaign
 
-EVERY = 5.0  # seconds between two readings
+EVERY = 5.0  # seconds between two readings while the feed says nothing
+SOON = 0.5  # seconds from what the feed says to a reading
+SHARE = 10  # times as long as the last reading took, at least, before the next one that the feed asks for
 PAGE = 100  # campaigns at a time
 MOST = 500  # that are read anew by themselves
 WIDE = 120  # cells from which recipients have a column
 FROM = 30  # cells of it
+NARROW = 20  # cells of the sender where there is little room: the subject tells more
 COLUMNS = ("", "MAILS", "LAST", "SINCE", "REL", "DEL", "CLAIMED", "FROM", "SUBJECT")
 
 
@@ -43,6 +49,8 @@ class CampaignsScreen(Page):
         self.list: Paged[Campaign] = Paged(self._page, lambda one: one.id, page=PAGE, most=MOST)
         self.marks = set(marks)
         self.filter = ""
+        self._took = 0.0
+        self._soon: Timer | None = None
 
     def on_mount(self) -> None:
         self.filter = self.desk.query.text
@@ -62,7 +70,13 @@ class CampaignsScreen(Page):
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
+    def came(self, _: set[str]) -> None:
+        """The feed spoke: what colleagues claim and decide is read anew, so that two seldom go for one campaign."""
+        if self._soon is None:
+            self._soon = self.set_timer(max(SOON, SHARE * self._took), self._again)
+
     def _again(self) -> None:
+        self._soon = None
         if not self.list.still:
             self._read()
 
@@ -75,7 +89,9 @@ class CampaignsScreen(Page):
         return None if page is None or not self.is_mounted else (page.campaigns, page.next)
 
     async def _read_now(self, more: bool) -> None:
+        began = time.monotonic()
         if await self.list.read(more=more):
+            self._took = time.monotonic() - began
             self.marks &= {one.id for one in self.list.found}
             self.table.empty = "No campaign has a mail that matches."
             self._show()
@@ -83,7 +99,7 @@ class CampaignsScreen(Page):
     def _show(self) -> None:
         wide = self.size.width >= WIDE
         self.table.columns = [*COLUMNS[:-1], "TO", COLUMNS[-1]] if wide else list(COLUMNS)
-        self.table.show([(one.id, self._row(one, wide)) for one in self.list.found])
+        self.table.show([(one.id, self._row(one, wide)) for one in self.list.found], left=_left)
         if self.at is not None:
             self.table.go(self.at)
             self.at = None
@@ -101,10 +117,10 @@ class CampaignsScreen(Page):
             ago((now - one.first).total_seconds()),
             *(number(n) if (n := one.status.get(status)) else "" for status in ("RELEASED", "DELETED")),
             claimed,
-            _several(one.fromDomains),
+            _several(one.fromDomains, address, FROM if wide else NARROW),
         ]
         if wide:
-            cells.append(_several(one.toEmails))
+            cells.append(_several(one.toEmails, address))
         style = "strong" if marked else ""
         return [*((cell, style) for cell in cells), (_several(one.subjects, all_of_them=wide), style)]
 
@@ -165,11 +181,19 @@ class CampaignsScreen(Page):
             self.dismiss()
 
 
-def _several(values: list[str] | None, *, all_of_them: bool = False) -> str:
-    """`parcel.example +2`; with `all_of_them` each."""
+def _left(cells: Sequence[Piece]) -> list[Piece]:
+    """The row of a campaign of which no mail matches any more."""
+    mark, mails, sender, subject = (cells[n][0] for n in (0, 1, COLUMNS.index("FROM"), -1))
+    return [(text, "dim") for text in (mark, mails, f"no longer here: {sender}  {subject}")]
+
+
+def _several(
+    values: list[str] | None, cut: Callable[[str, int], str] = fit, most: int = FROM, *, all_of_them: bool = False
+) -> str:
+    """`parcel.example +2`, the first in at most so many cells; with `all_of_them` each."""
     if not values:
         return ""
     if all_of_them:
         return " | ".join(value or "(no subject)" for value in values)
     more = f" +{len(values) - 1}" if values[1:] else ""
-    return fit(values[0], min(cell_len(values[0]), FROM)) + more
+    return cut(values[0], min(cell_len(values[0]), most)) + more

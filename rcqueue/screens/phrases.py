@@ -160,7 +160,7 @@ def confirm(verb: str, act: ActProgress, of: str, how: Manner) -> str:
     what = verbs.get(verb) or {"takeover": "Take over", "extend": "Extend"}.get(verb, verb.capitalize())
     to = f" to {', '.join(how.to)}" if how.to else act.reach.words
     asked = f"{what} {plural(act.count, 'mail')}{to}, {of}{manner(verb, how)}."
-    sample = "\n".join(act.sample[:SAMPLE]) if act.count > 1 else ""
+    sample = "\n".join(act.sample[:SAMPLE])
     return "\n\n".join(filter(None, (asked, sample, f"Type {act.count} to confirm.")))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.cells import cell_len
 from textual import events
@@ -13,6 +13,9 @@ from .text import fit
 
 GAP = 2
 _RIGHT = frozenset({"AGO", "LAST", "SINCE", "MAILS", "REL", "DEL", "TRIED"})  # columns of figures
+
+#: How a row is painted that is not of the list any more.
+Left = Callable[[Sequence[Piece]], list[Piece]]
 
 
 class PlainTable(Styled, can_focus=True):
@@ -30,22 +33,35 @@ class PlainTable(Styled, can_focus=True):
         self.keys: list[str] = []
         self.at = 0
         self.top = 0
+        self.gone = False  #: the row under the cursor is not of the list any more: it has no key
         self.has_cursor = cursor
         self.empty = ""  #: what to say when there is no row
 
-    def show(self, rows: Sequence[tuple[str, Sequence[Piece]]]) -> None:
-        """Rows with their keys; the cursor stays on its key, or goes to what took its place."""
-        key = self.key
-        self.keys = [k for k, _ in rows]
-        self.rows = [list(cells) for _, cells in rows]
-        self.at = self.keys.index(key) if key in self.keys else min(self.at, max(0, len(rows) - 1))
+    def show(self, rows: Sequence[tuple[str, Sequence[Piece]]], *, left: Left | None = None) -> None:
+        """Rows with their keys; the cursor stays on its key, on the same line of the screen where it can. When that key
+        is not there any more it goes to what took its place. With `left` the row stays as `left` makes it, and no key
+        acts on it or on another in its place until the cursor moves."""
+        here, was = self.keys[self.at] if self.keys else None, self.at
+        keys, cells = [k for k, _ in rows], [list(c) for _, c in rows]
+        if here is None or here in keys or left is None:
+            self.gone = False
+            self.at = keys.index(here) if here in keys else min(was, max(0, len(rows) - 1))
+        else:
+            after = next((k for k in self.keys[was + 1 :] if k in keys), None)
+            self.at = len(keys) if after is None else keys.index(after)
+            keys.insert(self.at, here)
+            cells.insert(self.at, self.rows[was] if self.gone else left(self.rows[was]))
+            self.gone = True
+        self.keys, self.rows = keys, cells
+        if self.top:
+            self.top = max(0, self.top + self.at - was)
         self.move(0)
         self.refresh()
 
     @property
     def key(self) -> str | None:
         """The key of the row under the cursor."""
-        return self.keys[self.at] if self.at < len(self.keys) else None
+        return self.keys[self.at] if self.at < len(self.keys) and not self.gone else None
 
     def go(self, key: str) -> None:
         """To the row of that key, if there is one."""
@@ -57,6 +73,9 @@ class PlainTable(Styled, can_focus=True):
         return max(1, self.size.height - (1 if any(self.columns) else 0))
 
     def move(self, rows: int) -> None:
+        if rows and self.gone:
+            del self.keys[self.at], self.rows[self.at]
+            self.gone, rows = False, rows - (rows > 0)  # what comes after it stands in its place now
         last = max(0, len(self.rows) - 1)
         if not self.has_cursor:
             self.top = min(max(0, self.top + rows), max(0, len(self.rows) - self.room))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from rcqueue.app import RcqueueApp, Start
 from rcqueue.model.act import ActRequest, Verb
 from rcqueue.model.actions import ACTIONS
 from rcqueue.model.health import Alert
 from rcqueue.model.ids import encode_mail
 from rcqueue.model.mail import Status
+from rcqueue.screens import campaigns
 from rcqueue.screens.people import role_at, role_check
 from rcqueue.widgets import keymap
 from tests.fakes import FakeNetwork
@@ -551,3 +554,88 @@ async def test_without_marks_the_campaign_under_the_cursor_is_meant_though_other
         await t.until(lambda: t.calls("confirm_act"))
         chosen = {message.sender for message, _ in t.api.acts_made["A0"][2]}
         assert chosen == {"it-desk@acrne.example"}
+
+
+async def test_a_campaign_that_others_cleared_stays_under_the_cursor_and_no_key_acts_on_another_in_its_place() -> None:
+    store = queue()
+    async with terminal(store) as t:
+        await t.press("m")
+        await t.shows("Password")
+        await t.press("j")
+        below = t.app.screen.table.keys[2]
+        for message in store.messages.values():
+            if message.sender == "it-desk@acrne.example":
+                for mail in message.mails:
+                    mail.status = "DELETED"
+        t.app.screen._read()
+        await t.shows("no longer here: acrne.example")
+        t.app.screen._read()  # and again: it stays
+        await t.press("d", "r", "c", "v")
+        assert not t.calls("store_act") and not t.app.screen.marks
+        assert t.shown[3].startswith("> ") and "no longer here: acrne.example" in t.shown[3]
+        assert "delete" not in t.shown[-1]
+        await t.press("j")
+        assert "no longer here" not in t.text and t.app.screen.table.key == below
+        await t.press("d")
+        await t.until(lambda: t.calls("store_act"))
+        assert t.calls("store_act")[0][1].query == f"campaign:{below}"
+
+
+async def test_the_campaign_under_the_cursor_stays_on_its_line_when_one_above_it_goes() -> None:
+    store = queue()
+    async with terminal(store, size=(80, 10)) as t:
+        await t.press("m")
+        await t.shows("Password")
+        await t.press(*"jjjjjj")
+        table = t.app.screen.table
+        here, line = table.key, table.at - table.top
+        assert table.top
+        first = t.app.screen.list.found[0].id
+        for message in store.messages.values():
+            if message.campaign == first:
+                message.mails[0].status = "DELETED"
+        t.app.screen._read()
+        await t.until(lambda: first not in table.keys)
+        assert (table.key, table.at - table.top) == (here, line)
+
+
+async def test_the_question_on_one_mail_says_which_it_is() -> None:
+    store = queue(10)
+    async with terminal(store) as t:
+        await t.press("m")
+        await t.shows("lucky.example")
+        await t.press("d")
+        await t.shows("Delete 1 mail to 1 recipient, of 1 campaign.")
+        await t.shows("win@lucky.example  sales@acme.example  You have been selected")
+
+
+async def test_a_key_right_behind_one_whose_act_is_nearly_done_is_not_lost() -> None:
+    async with terminal(queue()) as t:
+        await t.press("m")
+        await t.shows("Password")
+        t.api.step = 60  # mails that are claimed from one look to the next
+        await t.press("j", "c", "d")
+        await t.shows("Delete 258 mails to 43 recipients, of 1 campaign.")
+        assert [call[1].verb for call in t.calls("store_act")] == ["claim", "delete"]
+
+
+async def test_what_colleagues_claim_is_on_the_page_as_soon_as_the_feed_says_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(campaigns, "EVERY", 3600.0)
+    store = queue()
+    async with terminal(store) as t:
+        await t.press("m")
+        await t.shows("Password")
+        message = next(m for m in store.messages.values() if m.sender == "it-desk@acrne.example")
+        store.change("mail.claim", "bob", message, [0], claim="bob")
+        await t.until(lambda: any("acrne.example" in line and "bob" in line for line in t.shown))
+
+
+async def test_a_long_domain_of_a_campaign_shows_what_it_ends_in() -> None:
+    store = queue(0)
+    store.hold("a@portal.bank.example.signs-you-in.test", ["a@acme.example"], "Your account")
+    async with terminal(store) as t:
+        await t.press("m")
+        await t.shows(".signs-you-in.test")
+        assert "Your account" in t.text
