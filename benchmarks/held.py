@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Iterable
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,20 +65,28 @@ def texts(number: int) -> tuple[str, ...]:
 
 def fill(folder: Path, held: int) -> None:
     """Puts `held` mails on hold in a demo's folder, which must not be served. About 2,000 a second."""
-    database = Database(folder / "data", synchronous="OFF")  # what is served later is served with FULL
-    migrate(database.write_engine)
-    writer = Writer(database, Clock(wall=an_hour_ago))
+    hold(folder, map(_arrival, reversed(range(held))))
+
+
+def _arrival(number: int) -> Arrival:
+    bytes_ = raw(number)
     receipt = Receipt(
         at=datetime.fromtimestamp(an_hour_ago() / 1e6, UTC),
         client="192.0.2.7",
         helo="mx.sender.example",
         protocol="ESMTP",
     )
+    return Arrival("all", sender(number), (recipient(number),), bytes_, scan(bytes_), receipt)
+
+
+def hold(folder: Path, arrivals: Iterable[Arrival]) -> None:
+    """Puts these on hold, in their order, in a demo's folder, which must not be served."""
+    database = Database(folder / "data", synchronous="OFF")  # what is served later is served with FULL
+    migrate(database.write_engine)
+    writer = Writer(database, Clock(wall=an_hour_ago))
     under_way: deque[Future[Any]] = deque()
     try:
-        for number in reversed(range(held)):
-            bytes_ = raw(number)
-            arrival = Arrival("all", sender(number), (recipient(number),), bytes_, scan(bytes_), receipt)
+        for arrival in arrivals:
             under_way.append(writer.submit(Hold([arrival], EXPIRY)))
             if len(under_way) > WAITING:
                 under_way.popleft().result()

@@ -27,15 +27,17 @@ def rcqueue(*arguments: str) -> list[str]:
 
 
 class Screen(Pty):
-    """A terminal of 160x45 that keeps when each piece of what it got came in (`time.monotonic`).
+    """A terminal that keeps when each piece of what it got came in (`time.monotonic`).
 
     What came is only shown to the emulator when nothing more comes, so that emulating costs no time that is measured.
     """
 
-    def __init__(self, command: Sequence[str], env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str], env: dict[str, str] | None = None, *, width: int = 160, height: int = 45
+    ) -> None:
         self.began = time.monotonic()
         self._came: deque[tuple[float, int]] = deque()
-        super().__init__(command, env={**ENVIRON, **(env or {})}, width=160, height=45)
+        super().__init__(command, env={**ENVIRON, **(env or {})}, width=width, height=height)
 
     def __enter__(self) -> Self:
         return self

@@ -6,13 +6,16 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from benchmarks.shift import of_the_journal
 
 pytestmark = pytest.mark.slow
 
 
-MAY_BE_0 = ("million", "idle", "many")  #: what is sent to an idle terminal, what more memory one needs
+MAY_BE_0 = ("million", "idle", "many", "shift")  #: what an idle terminal is sent, more memory, mails decided twice
 
 
 @pytest.mark.parametrize(
@@ -26,6 +29,7 @@ MAY_BE_0 = ("million", "idle", "many")  #: what is sent to an idle terminal, wha
         ("ways_in", 2),
         ("million", 120),
         ("idle", 3),
+        ("shift", 7),
         ("many", 8),
     ],
 )
@@ -37,7 +41,32 @@ def test_it_runs_and_files_its_figures(name: str, figures: int, tmp_path: Path):
     measured = filed["figures"][name]
     assert len(measured) >= figures and all(figure["value"] > 0 or name in MAY_BE_0 for figure in measured)
     assert all(figure["name"] in done.stdout for figure in measured)
+    assert all(figure["reached"] for figure in measured if figure["goal"] == 0)  # what must not be, at any size
     assert filed["machine"]["fsync_p99_ms"] > 0 and filed["quick"]
+
+
+A, B, MAIL = 5, 6, (7, 0)
+
+
+@pytest.mark.parametrize(
+    ("entries", "found"),
+    [
+        ([("claim", A), ("delete", A)], (1, 0)),
+        ([("delete", A)], (1, 0)),
+        ([("claim", A), ("unclaim", A), ("claim", B), ("release", B)], (1, 0)),
+        ([("claim", A), ("lapse", None), ("claim", B)], (0, 0)),
+        ([("claim", A), ("claim", B)], (0, 1)),
+        ([("claim", A), ("delete", B)], (1, 1)),
+        ([("release", A), ("delete", A)], (1, 1)),
+    ],
+)
+def test_a_mail_that_two_people_have_is_found_in_the_journal(
+    entries: list[tuple[str, int | None]], found: tuple[int, int]
+):
+    message, n = MAIL
+    leaf = json.dumps({"mails": [[n, "ONHOLD", 1, "0"]]})
+    rows = [SimpleNamespace(kind=f"mail.{kind}", account=who, message=message, leaf=leaf) for kind, who in entries]
+    assert of_the_journal(rows) == found
 
 
 def test_an_unknown_name_is_refused():
