@@ -28,6 +28,7 @@ MOVES: dict[str, set[tuple[str, str]]] = {
     "mail.try": {("RELEASING", "RELEASING")},
     "mail.retry": {("RELEASING", "RELEASING")},
     "mail.uncertain": {("RELEASING", "UNCERTAIN")},
+    "mail.rescan": {("ONHOLD", "ONHOLD"), ("RELEASING", "RELEASING"), ("UNCERTAIN", "UNCERTAIN")},
     "mail.expire": {("ONHOLD", "EXPIRED")},
 }
 GRANTS = ("mail.claim", "mail.takeover")
@@ -48,6 +49,7 @@ class State:
     attempts: dict[tuple[int, int, int], Any]  # release, dot, finished
     acts: dict[str, str]
     act_mails: dict[tuple[str, int, int], str | None]
+    standing: dict[int, Any]  # session, account, query, until
     tally: dict[tuple[str, str, str], int]
     blobs: set[tuple[str, bytes]]
     requested: set[MailKey]  # asked for by their recipients
@@ -81,6 +83,7 @@ def observe(c: sqlite3.Connection) -> State:
         keyed("attempt", "message, n, number", "release, dot, finished"),
         keyed("act", "id", "state"),
         keyed("act_mail", "act, message, n", "result"),
+        keyed("standing", "id", "session, account, query, until"),
         keyed("tally", "customer, status, verdict", "n"),
         set(c.execute("SELECT customer, sha256 FROM blob")),
         set(c.execute("SELECT message, n FROM mail WHERE requested IS NOT NULL")),
@@ -130,7 +133,8 @@ class Auditor:
             new, key = (status, version, int(expiry)), (message, n)
             old = self.mails.get(key)
             self._move(state, seq, leaf, key, old, new)
-            if account is not None and kind not in ("mail.takeover", "mail.note"):
+            # (A new verdict is the whole message's: others' mails of it have another version.)
+            if account is not None and kind not in ("mail.takeover", "mail.note", "mail.rescan"):
                 self._not_anothers(kind, key, account)
             self.mails[key] = new
             if kind == "mail.assign":

@@ -85,6 +85,12 @@ def same_as_the_model(world: Naive, state: State) -> None:
             {id for id, m in world.messages.items() if m.purged},
             {id for id, m in state.messages.items() if m[6]},
         ),
+        ("verdicts", {id: m.verdict for id, m in world.messages.items()}, {k: m[1] for k, m in state.messages.items()}),
+        (
+            "claims of filters",
+            {one.id: (one.session.id, one.session.person.id, one.query, one.until) for one in world.standing.values()},
+            state.standing,
+        ),
         ("people", {p.id: (p.name, p.enabled) for p in world.people.values()}, state.accounts),
         ("roles", {(p.id, *role) for p in world.people.values() for role in p.roles}, state.grants),
         ("locks", {(p.id, lock) for p in world.people.values() for lock in p.locks}, state.locks),

@@ -3,6 +3,7 @@ deliveries that fail, crashes and restarts; held against the naive marshal, and 
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from hypothesis import strategies as st
@@ -14,10 +15,12 @@ from rcqueue.model.ids import encode_mail, encode_message
 from rcqueue.server.marshal import acts as many
 from rcqueue.server.marshal import outcomes, people
 from rcqueue.server.marshal.requests import Link, UseLink
+from rcqueue.server.marshal.standing import EndStanding, LapseStanding
 
 from . import naive
 from .compare import nothing, real_body
 from .naive import DAY, HELD, LEASE, SECOND, VERBS, Body, Done
+from .naive_standing import CLAIMED
 from .still import TERMS
 from .workplace import CUSTOMERS, PEOPLE, Call, Workplace
 
@@ -142,6 +145,67 @@ class Machine(Workplace):
         self.sent.append(call)
         self.together(*[self.act(*call) for _ in range(1 + times // 2)])
 
+    # -- filters are claimed
+
+    @rule(
+        person=number,
+        query=st.sampled_from(list(CLAIMED)),
+        lasts=st.sampled_from((None, None, 30, 2000)),
+        at_once=st.booleans(),
+        arrives=st.lists(st.tuples(st.integers(1, 3), few, st.integers(0, 1)), max_size=2),
+    )
+    def claims_a_filter(
+        self, person: int, query: str, lasts: int | None, at_once: bool, arrives: list[tuple[int, int, int]]
+    ) -> None:
+        """And then, or in the same moment, something arrives."""
+        # Of what not all may read it is one who may not, at some customers.
+        who = self.session_of("cleo", person) if "campaign:" in query else self.session(person)
+        stands = self.claim_filter(who, query, lasts)
+        arrivals = [self.arrival(recipients, CUSTOMERS[at], raw) for recipients, at, raw in arrives]
+        if at_once:
+            self.together(stands, *arrivals[:1])
+        else:
+            for call in (stands, *arrivals):
+                self.together(call)
+
+    @rule(person=number, which=few, lapses=st.booleans())
+    def gives_a_filter_back(self, person: int, which: int, lapses: bool) -> None:
+        """Their own, or another's, or one that there is not; or it lapses, if it is not too early."""
+        ids = [*self.world.standing, 1]
+        id = ids[which % len(ids)]
+        if lapses:
+            one = frozenset((id,))
+            self.together(
+                (lambda: nothing(self.queue.marshal.do(LapseStanding(one))), lambda: self.world.lapse_standing(one))
+            )
+            return
+        theirs = self.world.standing.get(id)
+        who = self.session_of(theirs.session.person.name) if theirs and person % 2 else self.session(person)
+        end = EndStanding(who.id, id)
+        self.together((lambda: nothing(self.queue.marshal.do(end)), lambda: self.world.give_back(who.id, id)))
+
+    # -- mail is scanned again
+
+    @rule(person=number, mail=number, how=number, lets=few)
+    def scans_again(self, person: int, mail: int, how: int, lets: int) -> None:
+        self.let_pass(lets)
+        self.together(self.one_act("rescan", person, mail, how))
+
+    @rule(person=number, query=st.integers(0, 5), lets=few, then=number, steps=st.integers(0, 2))
+    def scans_many_again(self, person: int, query: int, lets: int, then: int, steps: int) -> None:
+        """What would pass is said; meanwhile somebody does something; then it is confirmed."""
+        self.let_pass(lets)
+        before = len(self.world.acts)
+        self.store("rescan", person, [], query, 0)
+        if then % 2:
+            self.acts_anyhow(("claim", "extend", "delete", "rescan")[then // 2 % 4], then // 8, then, 2, 0)
+        if len(self.world.acts) > before:
+            self.let_pass(lets + 1)  # what was weighed holds, whatever the policy says by now
+            self.goes_on_with_an_act(0, person, 0, steps)
+
+    def let_pass(self, lets: int) -> None:
+        self.world.lets = frozenset(f"r{n}@example.org" for n in range(5) if n % 3 < lets % 4)
+
     # -- acts on many
 
     @rule(
@@ -153,6 +217,11 @@ class Machine(Workplace):
         on=st.booleans(),
     )
     def stores_an_act(self, verb: str, person: int, mails: list[int], query: int, how: int, on: bool) -> None:
+        if self.store(verb, person, mails, query, how) and on:
+            self.goes_on_with_an_act(0, person, 0, 1)
+
+    def store(self, verb: str, person: int, mails: list[int], query: int, how: int) -> bool:
+        """Whether it was."""
         who = self.session(person)
         targets: list[naive.Target] = [(id, None if m % 2 else n) for m in mails for id, n in [self.mail(m)]]
         text = list(naive.FILTERS)[query]
@@ -171,10 +240,12 @@ class Machine(Workplace):
 
         async def store() -> None:
             stored.append(await self.queue.marshal.store_act(self.access(who), request))
+            await asyncio.gather(*self.queue.marshal._running.values())  # it is weighed
 
-        self.together((store, lambda: self.world.store(stored[0] if stored else "", who.id, verb, selected, body)))
-        if stored and on:
-            self.goes_on_with_an_act(0, person, 0, 1)
+        self.together(
+            (store, lambda: self.world.store(stored[0] if stored else "", who.id, verb, selected, body, not ids))
+        )
+        return bool(stored)
 
     @rule(act=few, person=number, wrong=few, steps=st.integers(0, 2))
     def goes_on_with_an_act(self, act: int, person: int, wrong: int, steps: int) -> None:
@@ -185,7 +256,7 @@ class Machine(Workplace):
         stored = self.world.acts[id]
         if stored.state == "stored":
             who = self.session(person) if wrong == 1 else self.session_of(stored.session.person.name)
-            count = len(stored.mails) + (wrong == 2)
+            count = (len(stored.mails) if stored.weighed is None else stored.passing) + (wrong == 2)
             self.do(many.ConfirmAct(id, who.id, count, TERMS), lambda: self.world.confirm(who.id, id, count))
         elif wrong == 3 and steps == 0:
             who = self.session(person)

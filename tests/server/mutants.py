@@ -9,7 +9,7 @@ from typing import Any
 from unittest import mock
 
 from rcqueue.model.act import Verb
-from rcqueue.server.marshal import acts, claiming, dealing, ends, outcomes, releasing, verbs
+from rcqueue.server.marshal import acts, claiming, dealing, ends, outcomes, rejudging, releasing, verbs
 from rcqueue.server.marshal.mails import MessageChange
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.writer import Decision
@@ -105,6 +105,16 @@ def _requests_stay() -> Patches:
     return [mock.patch.object(MessageChange, "_request", stays)]
 
 
+def _all_pass() -> Patches:
+    let_go = acts._let_go
+
+    def all_of_them(weighed: Any, outcome: Any, seq: int) -> Any:
+        weighed.judged = weighed.judged.model_copy(update={"would": dict.fromkeys(weighed.judged.would, "pass")})
+        return let_go(weighed, outcome, seq)
+
+    return [mock.patch.object(acts, "_let_go", all_of_them)]
+
+
 MUTANTS = (
     Mutant("fence", "who lost a claim may act upon it", lambda: _body_without("fence")),
     Mutant(
@@ -151,4 +161,10 @@ MUTANTS = (
         lambda: [mock.patch.object(claiming, "ASSIGNED", 1 << 50)],
     ),
     Mutant("request", "a mail that left the hold is still asked for", _requests_stay),
+    Mutant("rescan", "a rescan lets go what would not pass", _all_pass),
+    Mutant(
+        "verdict",
+        "a mail whose verdict is another has the same version",
+        lambda: [mock.patch.object(rejudging, "_UNDECIDED", frozenset())],
+    ),
 )

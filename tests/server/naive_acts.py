@@ -1,4 +1,4 @@
-"""What a marshal has to do when people act on mail: the other half of naive.py."""
+"""What a marshal has to do when people act on mail: a part of naive.py."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ from .naive import (
     Body,
     Claim,
     Done,
+    Judged,
     Mail,
     Many,
     Message,
     No,
     Session,
     Target,
-    World,
 )
+from .naive_standing import Claiming
 
 
-class Naive(World):
+class Naive(Claiming):
     def __init__(self) -> None:
         super().__init__()
         self.sent: list[tuple[str | None, int | None]] = []  # release id and end of its window, by the act under way
@@ -61,7 +62,8 @@ class Naive(World):
             else:
                 numbers = [n] if n is not None else self.meant(who, verb, message, body.query)
                 self.sent.clear()
-                tried = self.on_message(who, verb, message, numbers, body)
+                judged = self.rescan(message) if verb == "rescan" else None
+                tried = self.on_message(who, verb, message, numbers, body, judged)
                 results += tried
                 for n_, (_, result, *_) in zip(numbers, tried, strict=True):
                     mail = message.mails[n_] if n_ < len(message.mails) else None
@@ -121,16 +123,32 @@ class Naive(World):
     def kept_by_another(self, who: Session, mail: Mail) -> bool:
         return mail.claim is not None and mail.claim.account != who.person.id and self.holds(mail.claim)
 
-    def on_message(self, who: Session, verb: str, message: Message, numbers: list[int], body: Body) -> list[Any]:
+    def on_message(
+        self,
+        who: Session,
+        verb: str,
+        message: Message,
+        numbers: list[int],
+        body: Body,
+        judged: Judged | None = None,
+    ) -> list[Any]:
         results, changed = [], set()
         added: dict[str, int] = {}  # to others, by address
         for n in numbers:
             result, by = self.judge(who, verb, message, n, body, added)
+            if verb == "rescan" and judged is None and result == "done":
+                result = "status"  # there is nothing to scan
             if result == "done" and self.do(who, verb, message.id, n, body, added):
                 changed |= {n, *added.values()}
             mail = message.mails[n] if n < len(message.mails) else None
             status, version = (mail.status, mail.version) if mail else (None, None)
             results.append((encode_mail(message.id, n), result, status, version, by))
+        if changed and judged is not None:  # all that is not decided of it has another verdict
+            message.verdict = judged.verdict
+            undecided = {n for n, m in enumerate(message.mails) if m.status in ("ONHOLD", "RELEASING", "UNCERTAIN")}
+            for n in undecided - changed:
+                self.move(message.id, n, message.mails[n].status)
+            changed |= undecided
         if changed:
             self.write(f"mail.{verb}", who, message.id, changed)
         return results
@@ -211,6 +229,8 @@ class Naive(World):
                 self.move(id, n, "DELETED")
             case "restore":
                 self.move(id, n, "ONHOLD", expiry=body.expiry or self.now + EXPIRY, release=None, due=None)
+            case "rescan":
+                self.move(id, n, "ONHOLD")
             case "extend":
                 self.move(id, n, "ONHOLD", expiry=body.expiry or self.now + EXPIRY)
             case "settle" if body.settle == "arrived":
@@ -221,6 +241,13 @@ class Naive(World):
             case _:  # recall, settle as hold
                 self.move(id, n, "ONHOLD", due=None, expiry=max(mail.expiry, self.now + DAY))
         return True
+
+    def rescan(self, message: Message, numbers: Sequence[int] = ()) -> Judged | None:
+        """What the policy makes of its mails on hold, and of `numbers`. It is held for the first that does not pass."""
+        would = {n: m.rcpt in self.lets for n, m in enumerate(message.mails) if m.status == "ONHOLD" or n in numbers}
+        if message.purged or not would:
+            return None
+        return Judged("POLICY" if all(would.values()) else "PHISH", would)
 
     # -- acts on many
 
@@ -240,14 +267,25 @@ class Naive(World):
                         found[id, k] = None
         return list(found)
 
-    def store(self, id: str, session: int, verb: str, mails: Sequence[tuple[int, int]], body: Body) -> No | None:
+    def store(
+        self, id: str, session: int, verb: str, mails: Sequence[tuple[int, int]], body: Body, by_query: bool
+    ) -> No | None:
         if self.silly(verb, body):
             return No("bad-request")
+        asks = self.sessions[session]
+        if by_query and not any("view" in asks.rights(place) for _, place in asks.person.roles):
+            return No("forbidden")
         who = self.alive(session)
         if who is None:
             return No("unauthorized")
-        self.acts[id] = Many(id, who, verb, body, dict.fromkeys(mails), self.now)
+        act = self.acts[id] = Many(id, who, verb, body, dict.fromkeys(mails), self.now)
         self.write("act.store", who)
+        if verb == "rescan":
+            for message in {message for message, _ in mails}:
+                if judged := self.rescan(self.messages[message], [n for m, n in mails if m == message]):
+                    act.judged[message] = judged
+            act.weighed = self.now
+            self.write("act.weigh")
         return None
 
     def found(self, session: int, act: Many) -> Session | No:
@@ -264,9 +302,9 @@ class Naive(World):
             return who
         if act.session.person is not who.person:
             return No("forbidden")
-        if act.state != "stored" or self.now > act.created + CONFIRM:
+        if act.state != "stored" or self.now > (act.weighed or act.created) + CONFIRM:
             return No("status")
-        if expect != len(act.mails):
+        if expect != (len(act.mails) if act.weighed is None else act.passing):
             return No("expect")
         act.state = "running"
         self.write("act.confirm", who)
@@ -286,7 +324,10 @@ class Naive(World):
         act = self.acts[id]
         if act.state != "running":
             return False
-        next_ = sorted(mail for mail, result in act.mails.items() if result is None)[:STEP]
+        left = sorted(mail for mail, result in act.mails.items() if result is None)
+        next_ = left[:STEP]
+        if next_ and act.weighed is not None:  # a message gets its verdict at once
+            next_ += [mail for mail in left[STEP:] if mail[0] == next_[-1][0]]
         if not next_:
             act.state, act.over = "done", self.now
             self.write("act.done")
@@ -300,9 +341,20 @@ class Naive(World):
                 self.write("denied", who, message)
                 results = ["refused"] * len(numbers)
             else:
-                results = [r for _, r, *_ in self.on_message(who, act.verb, self.messages[message], numbers, act.body)]
+                results = self.tried(act, who, self.messages[message], numbers)
             act.mails.update({(message, n): r for n, r in zip(numbers, results, strict=True)})
         return True
+
+    def tried(self, act: Many, who: Session, message: Message, numbers: list[int]) -> list[str]:
+        judged = act.judged.get(message.id)
+        results = [r for _, r, *_ in self.on_message(who, act.verb, message, numbers, act.body, judged)]
+        if judged is None:
+            return results
+        passing = [n for n, result in zip(numbers, results, strict=True) if result == "done" and judged.would[n]]
+        let_go = self.on_message(who, "release", message, passing, Body(as_of=self.seq))
+        became = dict(zip(passing, (result for _, result, *_ in let_go), strict=True))
+        held = {n: "held" if result == "done" else result for n, result in zip(numbers, results, strict=True)}
+        return [became.get(n, held[n]) for n in numbers]
 
 
 _KINDS = {

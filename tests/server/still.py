@@ -61,12 +61,15 @@ class StillQueue:
     def __init__(self, folder: Path, at: int) -> None:
         self.folder, self.mono, self.wall = folder, at, at
         self.loop = asyncio.new_event_loop()
+        self.judge: Any = None  # what mail is scanned by again
 
     def open(self, not_before: int = 0) -> None:
         self.database = StillDatabase(self.folder)
         self.clock = Clock(not_before, lambda: self.wall, lambda: self.mono)
         self.writer = StillWriter(self.database, self.clock)
         self.marshal = Marshal(self.database, self.writer, self.clock, TERMS)
+        if self.judge is not None:
+            self.marshal.judge_by(self.judge)
         self.file = sqlite3.connect(self.folder / "queue.db", isolation_level=None)
 
     def close(self) -> None:

@@ -106,7 +106,9 @@ async def test_only_where_one_may_claim_and_once_under_a_key(queue: Queue):
     assert [*first.messages, *await deal(queue, "operator", 9)] == ours
     with pytest.raises(Refusal, match="no right to claim"):
         await deal(queue, "auditor", 9)
-    assert [e["facts"]["verb"] for e in await queue.entries("denied")] == ["next"]
+    with pytest.raises(Refusal, match="no right to claim"):  # who may not even view: on record too
+        await deal(queue, "wall", 9)
+    assert [e["facts"]["verb"] for e in await queue.entries("denied")] == ["next", "next"]
 
 
 async def test_what_colleagues_took_meanwhile_is_made_up_for(queue: Queue, monkeypatch: pytest.MonkeyPatch):

@@ -20,10 +20,14 @@ from rcqueue.model.access import Access, Grant
 from rcqueue.model.act import NextBody, Verb
 from rcqueue.model.ids import encode_mail, encode_message
 from rcqueue.model.mail import Receipt, VerdictKind
-from rcqueue.server.marshal import Idempotency, ends, outcomes, people
+from rcqueue.model.scan import Action
+from rcqueue.server.marshal import Idempotency, ends, outcomes, people, standing
 from rcqueue.server.marshal.clockwork import Clockwork
 from rcqueue.server.marshal.hold import Arrival
 from rcqueue.server.reading.scan import Scan
+from rcqueue.server.scan.base import ScanEnvelope
+from rcqueue.server.scan.decide import Decision
+from rcqueue.server.scan.judge import Judgement
 from rcqueue.server.store import rows
 from rcqueue.server.store.database import Database
 from rcqueue.server.store.journal import first_fault
@@ -34,6 +38,7 @@ from .auditor import Auditor, same
 from .compare import EPOCH, answer_of, id_of, nothing, real_body, same_as_the_model
 from .naive import DAY, LEASE, SECOND, Body, Entry, Person, Session
 from .naive_acts import Naive
+from .naive_standing import MOST
 from .still import StillQueue
 
 START = 1_800_000_000 * SECOND
@@ -78,6 +83,20 @@ def people_at_work() -> tuple[bytes, Naive]:
     return stored, world
 
 
+class Policy:
+    """In the place of the scanners and their policy: lets some recipients' mail pass, and holds all else."""
+
+    configured = True
+
+    def __init__(self, world: Naive) -> None:
+        self.world = world
+
+    async def judge(self, raw: bytes, envelope: ScanEnvelope) -> Judgement:
+        held = Decision(Action.HOLD, VerdictKind.PHISH)
+        lets = self.world.lets
+        return Judgement([], {to: Decision(Action.PASS) if to in lets else held for to in envelope.recipients})
+
+
 class Workplace(RuleBasedStateMachine):
     """People and mail of one example, and how to do a thing to both marshals."""
 
@@ -94,9 +113,11 @@ class Workplace(RuleBasedStateMachine):
         self.tokens = 0
         self.begun: dict[naive.Key, outcomes.Begun] = {}
         self.sent: list[tuple[Any, ...]] = []  # calls under an Idempotency-Key
-        self.small = mock.patch.object(rows, "STEP", naive.STEP)
-        self.small.start()
+        self.small = (mock.patch.object(rows, "STEP", naive.STEP), mock.patch.object(standing, "MOST", MOST))
+        for patch in self.small:
+            patch.start()
         self.queue = StillQueue(self.folder, START + SECOND)
+        self.queue.judge = Policy(self.world)
         self.queue.open()
         self.auditor = Auditor()
         self.state = self.auditor.look(self.queue.file)
@@ -114,7 +135,8 @@ class Workplace(RuleBasedStateMachine):
             assert fault is None, f"journal: {fault}"
         finally:
             self.queue.loop.close()
-            self.small.stop()
+            for patch in self.small:
+                patch.stop()
             shutil.rmtree(self.folder)
             self.lengths.append(self.steps)
 
@@ -247,6 +269,9 @@ class Workplace(RuleBasedStateMachine):
         return dealt, lambda: self.world.deal(who.id, count)
 
     def arrive(self, recipients: int, customer: str, raw: int) -> None:
+        self.together(self.arrival(recipients, customer, raw))
+
+    def arrival(self, recipients: int, customer: str, raw: int) -> Call:
         verdict = (VerdictKind.SPAM, VerdictKind.VIRUS)[raw]
         to = tuple(f"r{n}@example.org" for n in range(recipients))
         at = EPOCH + timedelta(microseconds=self.queue.clock.now())
@@ -254,7 +279,11 @@ class Workplace(RuleBasedStateMachine):
         arrival = Arrival(customer, "ada@sender.example", to, RAW[raw], Scan(verdict=verdict), receipt)
         digest = hashlib.sha256(RAW[raw]).digest()
         ought = lambda: self.world.hold(customer, verdict.value, recipients, digest)  # noqa: E731
-        self.together((lambda: self.queue.marshal.hold([arrival]), ought))
+        return lambda: self.queue.marshal.hold([arrival]), ought
+
+    def claim_filter(self, who: Session, query: str, for_seconds: int | None) -> Call:
+        stand = standing.Stand(who.id, query, for_seconds)
+        return lambda: self.queue.marshal.do(stand), lambda: self.world.stand(who.id, query, for_seconds)
 
     def bring(self, pick: int, statuses: frozenset[str]) -> tuple[int, int]:
         """A mail in one of the statuses: one that is there, or one that an administrator takes there."""
