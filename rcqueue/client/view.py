@@ -246,6 +246,9 @@ class View(Window):
             else:
                 self._pending.ask.pop(message, None)
                 self._update(line, row, entry.seq, belongs, entry)
+        elif line.gone and row is not None and row.version > line.row.version:
+            line.row = row  # it had been asked for: the answer was newer than this entry, but says nothing of what left
+            self.touch(line)
 
     def _belongs(self, row: Row | None) -> bool | None:
         # A row of many recipients says how all of them are; which of them match, only the server knows.

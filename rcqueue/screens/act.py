@@ -62,7 +62,7 @@ class ActScreen(Page):
             self.lines["progress"].say([(said, "" if running else "dim")])
 
     def _ended(self) -> str:
-        return f" {self.act.state}: {phrases.finished(self.act)}{self.act.reach.words}"
+        return f" {phrases.state(self.act)}: {phrases.finished(self.act)}{self.act.reach.words}"
 
     def _look(self) -> None:
         self.app.work(self._read())

@@ -47,12 +47,12 @@ class ActsScreen(Page):
         self.changed()
 
     def _row(self, act: ActProgress) -> list[Piece]:
-        style = "" if act.state in ("running", "stored") else "dim"
+        style = "" if act.state == "running" else "dim"
         return [
             (act.who, style),
             (age((self.app.clock() - act.created).total_seconds()), style),
             (act.verb, style),
-            (act.state, style),
+            (phrases.state(act), style),
             (f"{number(act.done)} of {number(act.count)}", style),
             (", ".join(phrases.not_done(act)), style),
         ]

@@ -15,7 +15,7 @@ from rcqueue.widgets.filter_bar import FilterBar
 from rcqueue.widgets.keymap import key
 from rcqueue.widgets.queue_table import QueueTable
 
-from . import acpi, phrases
+from . import acpi, frame, phrases
 from .columns import Columns
 from .dialogs import Ask, Told
 from .jump import jump_check, jump_target
@@ -103,7 +103,7 @@ class Finding(Screen[None]):
     def do_view_expiring(self) -> None:
         from rcqueue.client.desk import EXPIRING
 
-        self.visit(EXPIRING, "expiry", "expiring unread")
+        self.visit(EXPIRING, "expiry", frame.EXPIRING)
 
     def do_view_return(self) -> None:
         if self._from is None:

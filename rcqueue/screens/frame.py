@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .acting import Acting
 
+EXPIRING = "expiring unread"  #: what the first line calls that list
 Sides = tuple[list[Piece], list[Piece]]
 
 
@@ -78,10 +79,13 @@ _OTHERS = {
 }
 
 
-def empty(desk: Desk | None, view: View) -> list[list[Piece]]:
-    """What the table says when there is no row."""
+def empty(desk: Desk | None, view: View, visiting: str = "") -> list[list[Piece]]:
+    """What the table says when there is no row. `visiting` is what the list is called that a page sent one to."""
     if desk is None or not view.loaded:
         return []
+    if visiting == EXPIRING:
+        back = (f"  {keymap.key('view.return')} leads back.", "dim")
+        return [[("  Nothing expires within a day that nobody has looked at.", "")], [back]]
     if not desk.query.given:
         return [[("  Nothing is on hold.", "")], [("  What comes in appears here by itself.", "dim")]]
     lines: list[list[Piece]] = [[("  Nothing matches.", "")]]

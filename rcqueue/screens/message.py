@@ -9,6 +9,7 @@ from textual.binding import BindingType
 from textual.screen import Screen
 
 from rcqueue.widgets import keymap
+from rcqueue.widgets.columns import SOON
 from rcqueue.widgets.line import Line
 from rcqueue.widgets.pane import Pane
 from rcqueue.widgets.parts import RECIPIENTS, TABS, recipients
@@ -93,12 +94,13 @@ class MessageScreen(Screen[None]):
         width = self.size.width
         self.lines["status"].say(*self.app.queue.status_sides(width))
         state = line.gone or ("on hold" if row.status == "ONHOLD" else row.status)
-        held = f"   held by {'you' if mine else row.claim.who}" if row.claim else ""
-        left = age((row.expiry - self.app.clock()).total_seconds()) if row.expiry and row.status == "ONHOLD" else ""
-        self.lines["title"].say(
-            [(f" {phrases.name(row)}", "strong")],
-            [(f"   {state}{held}{f'   expires in {left}' if left else ''} ", "mine" if mine else "dim")],
-        )
+        said = [(f"   {state}", "dim")]
+        if row.claim:
+            said.append((f"   held by {'you' if mine else row.claim.who}", "mine" if mine else "dim"))
+        if row.expiry and row.status == "ONHOLD":
+            left = (row.expiry - self.app.clock()).total_seconds()
+            said.append((f"   expires in {age(left)}", "warn" if left < SOON else "dim"))
+        self.lines["title"].say([(f" {phrases.name(row)}", "strong")], [*said, (" ", "")])
         locked = not self.desk.may_read(row)
         self.lines["tabs"].say(tab_line(TABS, self.tab, locked=locked, open=self.reading.body_open))
         self.pane.show(self.reading.show(self.tab, row, locked=locked), keep_place=True)

@@ -169,6 +169,11 @@ def meant(act: ActProgress) -> int:
     return act.would.get("pass", 0) if act.verb == "rescan" else act.count
 
 
+def state(act: ActProgress) -> str:
+    """How an act stands; one that is stored waits for its count to be typed."""
+    return "not confirmed" if act.state == "stored" else str(act.state)
+
+
 def progress(act: ActProgress, rate: float, width: int) -> str:
     """`Releasing 14,000  [=====    ]  61 %  13 s left  412/s  8,540 done  12 changed  ^x stops`, in `width` cells:
     what is least needed goes first."""

@@ -162,7 +162,7 @@ class QueueScreen(Panes):
         self._painted_at = time.monotonic()
         desk, app, width = self.desk, self.app, self.size.width
         self.lines["status"].say(*self.status_sides(width))
-        self.table.empty = frame.empty(desk, self.view)
+        self.table.empty = frame.empty(desk, self.view, self.visiting)
         self.table.looking = frame.looking(desk)
         self.table.paint()
         self.lines["flash"].say(app.flash_pieces())

@@ -49,7 +49,13 @@ class Together:
 
     async def stand(self) -> None:
         """Claims the filter in force, after saying who holds what of it; or gives it back."""
-        query, me = self.desk.query.without("claim").text, self.desk.whoami.name
+        without = self.desk.query.without("claim")
+        query, me = without.text, self.desk.whoami.name
+        if all(term.field == "status" for term in without.given):
+            self.app.flash(
+                f"claim what of it? {key('mail.list')} or {key('mail.facets')} narrows the list first", "warn"
+            )
+            return
         found = await self.app.call(self.desk.api.claims(query))
         if found is None:
             return
@@ -58,7 +64,8 @@ class Together:
             if await self.app.call(self._gives_back(mine.id)):
                 self.app.flash(f"given back: {query}")
             return
-        said = [f"{who} holds {plural(n, 'mail')} of what is here." for who, n in found.held.items() if who != me]
+        held = [f"{who} holds {plural(n, 'mail')}" for who, n in found.held.items() if who != me]
+        said = [f"Of what is here {', '.join(held)}."] if held else []
         said += [
             f"{one.who} claims {one.query}: {plural(one.both, 'mail')} here match both."
             for one in found.standing

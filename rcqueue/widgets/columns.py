@@ -125,11 +125,11 @@ class Layout:
         """The titles; one that the list is sorted by, when it is not newest first, has a mark, `-` or `+`."""
         pieces = [(" " * MARK, "")]
         for column, width in self.widths.items():
-            text = " " + fit(TITLES[column], width, right=column in _RIGHT)
+            text, style = " " + fit(TITLES[column], width, right=column in _RIGHT), "dim"
             if sort != "-time" and column == sorted_column(sort):
                 at = len(text) - len(text.lstrip()) - 1
-                text = text[:at] + ("-" if sort.startswith("-") else "+") + text[at + 1 :]
-            pieces.append((text, "dim"))
+                text, style = text[:at] + ("-" if sort.startswith("-") else "+") + text[at + 1 :], "strong"
+            pieces.append((text, style))
         return pieces
 
 

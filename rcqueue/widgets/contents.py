@@ -1,4 +1,7 @@
-"""What a mail holds, as the panes say it: its body in four forms, and its attachments. Pure."""
+"""What a mail holds, as the panes say it: its body in four forms, and its attachments. Pure.
+
+What there is against it stands behind `!`, as in the header pane, and has no colour: each of them means something else.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +28,9 @@ def body(text: Text, form: str = "text") -> list[Entry]:
     if form == "html":
         entries.append(Entry(text.text or "There is no HTML in it."))
     else:
-        entries += [Entry(f"! {mark}", style="warn") for mark in text.marks]
+        entries += [Entry(f"! {mark}") for mark in text.marks]
         against = [link for link in text.links if link.marks]
-        entries += [Entry(f"! link: {_link(link)}", style="warn") for link in against[:FOREMOST]]
+        entries += [Entry(f"! link: {_link(link)}") for link in against[:FOREMOST]]
         entries += [Entry(""), Entry(text.text)]  # one: it may have half a million lines
     if text.truncated:
         entries.append(Entry("the rest is not shown; rcqueue show ID --part raw has all of it", style="dim"))
@@ -81,7 +84,7 @@ def attachments(found: Attachments, scans: Iterable[ScanResult]) -> list[Entry]:
     for one in found.attachments:
         entries.append(Entry(spaced(one.name or "(no name)", one.content or one.type, size(one.size)), "File"))
         if one.marks:
-            entries.append(Entry(f"! {', '.join(one.marks)}", style="warn", indent=9))
+            entries.append(Entry(f"! {', '.join(one.marks)}", indent=9))
         if one.content:
             entries.append(Entry(f"declared {one.type}", style="dim", indent=9))
         entries.append(Entry(one.sha256, "SHA-256", style="dim"))

@@ -1,4 +1,5 @@
-"""A field to type in: one line, no frame; what is pasted is made safe to show before it is shown."""
+"""A field to type in: one line, no frame; what is pasted is made safe to show before it is shown. What stands in it
+when one comes there is marked whole: typing replaces it (without `whole` typing goes on behind it)."""
 
 from __future__ import annotations
 
@@ -28,10 +29,16 @@ class Field(Input):
     """
 
     def __init__(
-        self, value: str = "", placeholder: str = "", *, password: bool = False, id: str | None = None
+        self,
+        value: str = "",
+        placeholder: str = "",
+        *,
+        password: bool = False,
+        whole: bool = True,
+        id: str | None = None,
     ) -> None:
         super().__init__(
-            value, placeholder=placeholder, password=password, id=id, select_on_focus=False, highlighter=None
+            value, placeholder=placeholder, password=password, id=id, select_on_focus=whole, highlighter=None
         )
         self.cursor_blink = False  # a cursor that blinks costs bytes all night
 
@@ -40,4 +47,4 @@ class Field(Input):
         event.prevent_default()
         if lines := event.text.splitlines():
             line = lines[0] if self.password else safe_text(lines[0])
-            self.insert_text_at_cursor(line)
+            self.replace(line, *self.selection)

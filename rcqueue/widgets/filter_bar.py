@@ -47,7 +47,7 @@ class FilterBar(Horizontal):
         super().__init__()
         self.filter = text  #: the filter in force
 
-        self.field = _FilterField(text, "status:onhold", id="filter")
+        self.field = _FilterField(text, "status:onhold", whole=False, id="filter")
         self._matching = Line(id="matching")
 
     def compose(self) -> ComposeResult:

@@ -144,7 +144,7 @@ def works(action: Action, now: Situation) -> bool:
             return now.marks > 0
         case "mail.body":
             return now.status is not None and now.body
-        case "mail.show" | "mail.note" | "view.select":
+        case "mail.show" | "mail.note" | "view.select" | "view.pane_next":
             return now.status is not None
     if action.statuses and now.status not in action.statuses:
         return False

@@ -152,7 +152,7 @@ def _results(results: Sequence[AuthResult]) -> str:
 
 
 def degraded(why: str | None) -> list[Entry]:
-    return [Entry(f"could not be read whole: {why}", style="warn")] if why else []
+    return [Entry(f"! could not be read whole: {why}")] if why else []
 
 
 def verdict(row: Row, detail: VerdictDetail | None) -> list[Entry]:
@@ -193,7 +193,7 @@ def _scanner(scan: ScanResult, detail: VerdictDetail) -> list[Entry]:
     if scan.error is not None:
         return [Entry(f"away: {scan.error}", style="bad", columns=columns)]
     if scan.skipped is not None:
-        return [Entry(f"not asked: {scan.skipped}", style="warn", columns=columns)]
+        return [Entry(f"not asked: {scan.skipped}", columns=columns)]
     said = scan.kind or "clean"
     if scan.score is not None:
         said += f"   {scan.score:.1f} points" + (f", {scan.required:.1f} needed" if scan.required is not None else "")

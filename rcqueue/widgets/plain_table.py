@@ -12,6 +12,7 @@ from .line import Piece, Styled
 from .text import fit
 
 GAP = 2
+MORE = " more v "
 _RIGHT = frozenset({"AGO", "LAST", "SINCE", "MAILS", "REL", "DEL", "TRIED"})  # columns of figures
 
 #: How a row is painted that is not of the list any more.
@@ -120,6 +121,9 @@ class PlainTable(Styled, can_focus=True):
         pieces = self._cells(self.rows[at], widths, cursor=cursor)
         if cursor:
             pieces = [(text, f"cursor {style}".strip()) for text, style in [*pieces, (" " * width, "")]]
+        if y == self.size.height - 1 and at + 1 < len(self.rows):  # as the queue says it
+            more = self.strip([(MORE, "cursor dim" if cursor else "dim")], len(MORE))
+            return Strip.join([self.strip(pieces, width - len(MORE)), more])
         return self.strip(pieces, width)
 
     def _cells(self, cells: Sequence[Piece], widths: list[int], *, cursor: bool) -> list[Piece]:

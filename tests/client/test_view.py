@@ -337,3 +337,22 @@ def test_the_orders_are_those_of_the_server_s_indexes() -> None:
         assert [id for (id,) in ordered] == [row.id for row in sorted(rows, key=sort_key(sort)[0])]
     keys = {name: sort_key(name)[0](rows[0])[0] for name in ALL}
     assert keys["to"] != keys["time"] and keys["customer"] == "acme/sales"
+
+
+def test_a_row_that_left_in_two_steps_shows_how_it_is_though_the_answer_came_between():
+    """An act on many deletes mails of one message in two steps; the row asked for after the first is told with both."""
+    world = World()
+    world.begin(held=0, text="", sort="-time")
+    world.hold(3, 1)
+    world.quiet()
+    view, store = world.view, world.store
+    (message,) = store.messages.values()
+    first = store.change("mail.delete", "bob", message, [0], status=Status.DELETED)
+    view.entries([first])
+    fetch = view.next_fetch()
+    second = store.change("mail.delete", "bob", message, [1, 2], status=Status.DELETED)
+    assert fetch is not None and first.row is not None and first.row.status == Status.ONHOLD
+    view.answer(fetch, world.ask(fetch))
+    view.entries([second])
+    (line,) = view.visible()
+    assert (line.gone, line.row.status) == ("bob deleted it", Status.DELETED)

@@ -33,7 +33,7 @@ async def test_w_claims_the_next_and_shows_what_is_mine(monkeypatch: pytest.Monk
         t.api.next = next_
         await t.press("w")
         await t.shows("Claim how many of the next mails that nobody holds?")
-        await t.press("backspace", "backspace", "7", "enter")
+        await t.press("7", "enter")  # in the place of the 20 that stands there
         await t.until(lambda: "9 mails of 7 messages for you" in t.flash)
         assert asked == [(7, "")] and t.app.desk is not None and t.app.desk.query.text == "claim:me"
         await t.press("w", "enter")  # again, of the same list and as many as before
@@ -61,6 +61,13 @@ async def test_what_waits_for_me_is_mine_and_says_from_whom() -> None:
     claim = RowClaim(who="anna", mails=1, session="", by="bob", note="the bank wants this")
     assert claim.of("anna", "s7") and not claim.of("carol", "s7")
     assert not RowClaim(who="anna", mails=1, session="s9").of("anna", "s7")
+
+
+async def test_W_asks_for_a_filter_before_it_asks_anything_else() -> None:
+    async with terminal(queue()) as t:
+        await t.press("W")
+        await t.until(lambda: "claim what of it? / or f narrows the list first" in t.flash)
+        assert t.app.screen is t.app.queue
 
 
 async def test_W_says_who_holds_what_before_it_takes_and_gives_back() -> None:
