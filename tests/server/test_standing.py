@@ -123,3 +123,11 @@ async def test_overlap_is_told_before_it_is_taken(tmp_path: Path):
         async with asyncio.timeout(5):
             row = (await ben.page("subject:other")).rows[0]
         assert row.claim is not None and row.claim.who == "ben"
+
+
+async def test_who_may_view_nothing_claims_no_filter_and_that_is_on_record(tmp_path: Path):
+    async with Live(tmp_path) as live:
+        with pytest.raises(ApiProblem, match="no right to claim"):
+            await live.api("wally").stand("age:<1d")  # a filter on no class
+        found = [entry.actor for entry in (await live.api("anna").audit()).entries if entry.kind == "denied"]
+        assert found == ["wally"]

@@ -112,7 +112,7 @@ class Marshal:
     ) -> ActAnswer:
         """One verb on one or a few mails or messages, at once. Raises `Refusal` if it was done to none of them."""
         # Which mails of a message are meant is no matter of who looked at it; by now this person has.
-        query = self._terms(who, body.query).without("seen") if body.query is not None else None
+        query = self.query_of_act(who, body.query).without("seen") if body.query is not None else None
         targets = tuple(target(i) for i in ids)
         judged = await self.weighing.messages(who, (m for m, _ in targets)) if verb is Verb.RESCAN else {}
         act = Act(who.session, verb, targets, body, self.terms, query, judged)
@@ -123,7 +123,7 @@ class Marshal:
 
     async def next(self, who: Access, body: NextBody, *, once: Idempotency | None = None) -> Dealt:
         """Deals this person the next messages of a filter that nobody holds."""
-        query = self._terms(who, body.query)
+        query = self.query_of_act(who, body.query)
         want, deadline = body.count + SPARE, time.perf_counter() + LOOK
         for again in (True, True, False):
             found = await self.database.read(candidates, who, query, want, self.clock.now(), deadline)
@@ -154,9 +154,9 @@ class Marshal:
         """A filter of this person's: raises QueryError, QueryForbidden for a term on a class that they lack, or
         Refusal: they may view nothing."""
         customers_with(who, Right.VIEW)
-        return self._terms(who, text)
+        return self.query_of_act(who, text)
 
-    def _terms(self, who: Access, text: str) -> Query:
+    def query_of_act(self, who: Access, text: str) -> Query:
         """The same where the act itself refuses who may view nothing, on record."""
         query = parse(text, me=who.name)
         check_query(who, query)

@@ -40,7 +40,7 @@ async def claims_of(asker: Viewer, query: str | None) -> dict[str, Any]:
 
 async def stand_one(asker: Viewer, body: StandBody, *, keyed: bool = True) -> dict[str, Any]:
     who, marshal = await asker.who(), asker.parts.marshal
-    _check(marshal.query(who, body.query))
+    _check(marshal.query_of_act(who, body.query))
     operation = standing.Stand(who.session, body.query.strip(), body.for_seconds)
     return {"id": await marshal.do_once(who, asker.once(who, required=keyed), operation)}
 
