@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
+import time
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from rcqueue.demo.ports import bind
+from rcqueue.server.delivery import dispatch
 from rcqueue.server.store import tables as t
 
 from .harness import MAIL, Queue
-from .post import attempts, becomes, count, released, until
+from .post import MS, attempts, becomes, count, released, until
 
 # -- next hops that misbehave
 
@@ -192,6 +195,27 @@ async def test_an_outcome_that_could_not_be_recorded_is_uncertain(queue, hop, po
         await until(lambda: asyncio.sleep(0, len(hop.received())), 1)
         await becomes(queue, held, "UNCERTAIN")
     assert len(hop.received()) == 1
+
+
+async def test_a_commit_that_takes_long_is_not_overlooked(queue, hop, post, monkeypatch):
+    """Its mails are due since before the looks that did not see them."""
+    monkeypatch.setattr(dispatch, "LOOK_BACK", 10 * MS)
+    await post.start()
+    held = await queue.hold(MAIL, recipients=("ben@example.org",))
+    slow = threading.Event()
+
+    def sleeps(_: object) -> None:
+        if not slow.is_set():
+            slow.set()
+            time.sleep(0.5)
+
+    event.listen(queue.database.write_engine, "commit", sleeps)
+    release = asyncio.create_task(queue.act("operator", "release", held.id))
+    while not release.done():
+        post.now.wake()
+        await asyncio.sleep(0.01)
+    assert slow.is_set()
+    await becomes(queue, held, "RELEASED")
 
 
 # -- stop and crash

@@ -28,7 +28,7 @@ from rcqueue.server.store.database import head_seq
 from tests.realparts import clamd as real_clamd
 from tests.realparts.clamd import Clamd, daily
 
-from .live import Live, mail, port
+from .live import HOUR, Live, mail, port
 
 pytestmark = pytest.mark.xdist_group("health")
 
@@ -194,6 +194,7 @@ async def test_the_age_of_spamassassins_rules_is_that_of_the_newest_update(tmp_p
 async def test_a_next_hop_that_refuses_or_is_away_is_told_with_what_waits(tmp_path: Path):
     async with serve(tmp_path, recall="0s") as live:
         anna, name = live.api("anna"), f"next_hop.{live.config.next_hop.default}"
+        live.server.delivery._waits = (HOUR,)  # what is put off stays so, however slow the machine
 
         async def release(up: bool, code: int, waiting: int) -> NextHopState:
             (id,) = await live.send(mail())

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 GRACE = 10.0  #: seconds that attempts under way have to end when the server stops
 PAUSE = 0.02  #: seconds at least between two looks at the store
 SHARE = 0.1  #: of the time at most that looks take, however much is due
-LOOK_BACK = 2 * SECOND  #: a look sees again what became due this long before the last one, as a commit takes a while
+LOOK_BACK = 2 * SECOND  #: a look sees again what became due this long before the last one
 NEAR = SECOND  #: a session waits so long for its turn at a next hop that has a limit; longer, and it closes
 DOWN = 5 * SECOND  #: how long a next hop that could not be reached is not asked again
 
@@ -125,11 +125,12 @@ class Delivery:
 
     async def _look(self) -> float:
         """Puts what is due into its lane; how many seconds later something else will be."""
+        unseen = self._marshal.writer.under_way  # a commit that takes long: what it makes due bears this time
         now = self._marshal.clock.now()
         whole = now - self._looked_at_all >= WHOLE
         since = 0 if whole else self._looked - LOOK_BACK
         found, later, stray, self._set = await self._marshal.database.read(_due, since, now)
-        self._looked, self._looked_at_all = now, now if whole else self._looked_at_all
+        self._looked, self._looked_at_all = unseen or now, now if whole else self._looked_at_all
         for mail in found:
             key = (mail.message, mail.n)
             if key not in self._known and self._originals is not None and waits(mail.origin):

@@ -83,6 +83,7 @@ class Writer:
         self._accepting = threading.Lock()
         self._open = True
         self.lag = 0.0  #: seconds that the first of the last batch waited until it was durable
+        self.under_way: int | None = None  #: the time that the batch bears which is not durable yet
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         with database.write_engine.begin() as connection:
             row = connection.execute(select(t.head)).one_or_none()
@@ -158,7 +159,10 @@ class Writer:
 
     def _write(self, batch: list[_Waiting]) -> None:
         try:
-            answers = self._commit(batch)
+            try:
+                answers = self._commit(batch)
+            finally:
+                self.under_way = None
         except Exception as error:
             if len(batch) > 1:  # one bad operation must not fail the others
                 for waiting in batch:
@@ -182,7 +186,7 @@ class Writer:
             seq = before
             rows = Rows()
             rows.load(connection, [w.operation.needs for w in batch])
-            now = self._clock.now()
+            now = self.under_way = self._clock.now()
             for waiting in batch:
                 rows.mark()
                 try:
