@@ -79,10 +79,10 @@ class Window:
     def below(self) -> bool:
         return self.first + self.height < len(self.lines) or self.tail is not None
 
-    def mark(self) -> None:
-        """Marks the row under the cursor, or unmarks it."""
+    def mark(self, message: str) -> None:
+        """Marks a row that is held and in the list, or unmarks it."""
         self.all_marked = False
-        line = self.current
+        line = self.index.get(message)
         if line is None or line.gone:
             return
         if line.id in self.marks:

@@ -87,6 +87,7 @@ class Finding(Screen[None]):
             return False
         self.filter.set(text)
         self.reading.forget()
+        self.paint()  # at once: no key acts on a row of the list before
         return True
 
     def do_mail_list(self) -> None:

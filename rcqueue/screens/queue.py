@@ -235,7 +235,8 @@ class QueueScreen(Panes):
             self.app.open(name)
 
     def do_view_select(self) -> None:
-        self.view.mark()
+        if self.table.painted is not None:
+            self.view.mark(self.table.painted.id)
         self.view.move(1)
 
     def do_view_leaving(self) -> None:

@@ -1,4 +1,8 @@
-"""The queue: one line a message, painted from the view; no row is laid out, kept or painted that is not in view."""
+"""The queue: one line a message, painted from the view; no row is laid out, kept or painted that is not in view.
+
+What is on the screen is the view as it was at the last `paint`, whenever Textual asks for the lines again: a key that
+acts means the row that was under the cursor then.
+"""
 
 from __future__ import annotations
 
@@ -85,6 +89,8 @@ class QueueTable(Styled, can_focus=True):
         self.painted: Row | None = None  #: the row under the cursor, as it was last painted
         self.letters: dict[str, str] = {}  #: by message: the letter that goes there, while they are shown
         self._layout_now = Layout.at(80)
+        self._rows: list[Row] = []  # the rows that were in view then
+        self._cursor_at = 0  # and which of them the cursor was on
         self._painted: list[object] = []  # what each line of the screen was painted from
         self._keys: dict[str, tuple[object, ...]] = {}  # by message: what `paint` last found
         self._strips: dict[str, tuple[object, Strip]] = {}  # by message: what it was painted from, and the strip
@@ -126,7 +132,8 @@ class QueueTable(Styled, can_focus=True):
     def _lines(self) -> list[object]:
         """For each line of the widget what it is painted from; two that are equal look the same."""
         keys: list[object] = [(self.view.sort, self._layout_now)]
-        rows = self.view.visible()
+        rows = self._rows = self.view.visible()
+        self._cursor_at = next((at for at, row in enumerate(rows) if row.id == self.view.cursor), 0)
         self._keys = {row.id: self._key(row) for row in rows}
         keys += self._keys.values()
         keys += [("empty", str(self.empty), not rows)] * (self.view.height - len(rows))
@@ -187,22 +194,26 @@ class QueueTable(Styled, can_focus=True):
             return self.strip(self._layout_now.head(self.view.sort), width)
         if y == height - 1:
             return self._foot_strip(width)
-        rows = self.view.visible()
-        if y - 1 < len(rows):
-            return self._row(rows[y - 1])
+        rows = self._rows
+        skipped = max(
+            0, self._cursor_at - (height - 3)
+        )  # become smaller, it still shows the cursor's row
+        at = y - 1 + skipped
+        if at < len(rows):
+            return self._row(rows[at])
         if not rows and y - 2 < len(self.empty) and y >= 2:
             return self.strip(self.empty[y - 2], width)
         return self.strip([], width)
 
     def _row(self, row: Row) -> Strip:
-        key = self._keys.get(row.id) or self._key(row)  # what changes after `paint` is painted after the next
+        key = self._keys[row.id]
         known = self._strips.get(row.id)
         if known is not None and known[0] == key:
             return known[1]
         marked = self.view.all_marked or row.id in self.view.marks
         changed = self.view.looked.changed(row.id, row.row.version)
         look = Look(
-            row.id == self.view.cursor,
+            self.painted is not None and row.id == self.painted.id,
             marked,
             self.session,
             self.clock(),

@@ -91,7 +91,8 @@ class Watch:
         if isinstance(self.t.app.screen, MessageScreen):
             found = re.search(r"m(\d+)@x\.example", lines[1])
         else:
-            row = next((line for line in lines[3:] if line.startswith(">")), "")
+            left = self.t.app.queue.table.region.x  # of the list: facets stand beside it
+            row = next((line[left:] for line in lines[3:] if line[left:].startswith(">")), "")
             found = re.search(r"m(\d+)@x\.example", row)
         return int(found[1]) if found else None
 

@@ -153,9 +153,14 @@ class World(RuleBasedStateMachine):
     def turn(self, pages: int) -> None:
         self.view.turn(pages)
 
-    @rule(key=st.sampled_from(["top", "bottom", "mark", "mark", "mark", "hold_still"]))
+    @rule(key=st.sampled_from(["top", "bottom", "hold_still"]))
     def key(self, key: str) -> None:
         getattr(self.view, key)()
+
+    @rule()
+    def mark(self) -> None:
+        if self.view.cursor is not None:
+            self.view.mark(self.view.cursor)
 
     @rule(row=st.integers(0, 6))
     def point(self, row: int) -> None:

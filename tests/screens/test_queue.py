@@ -73,6 +73,37 @@ async def test_what_changed_after_it_was_painted_is_not_acted_on() -> None:
         assert store.messages[newest(store)].mails[0].status == Status.ONHOLD
 
 
+async def test_a_key_behind_a_new_filter_does_not_act_on_the_list_before() -> None:
+    async with terminal(queue()) as t:
+        await t.press("slash", *"nobody")
+        for key, character in (("enter", "\r"), ("d", "d")):  # both before anything is painted
+            t.app.post_message(events.Key(key, character))
+        await t.until(lambda: t.flash)
+        assert "no mail under the cursor" in t.flash and not t.calls("act")
+
+
+async def test_the_screen_shows_the_row_that_a_key_acts_on_though_its_lines_are_asked_for_again() -> None:
+    async with terminal(queue()) as t:
+        table = t.app.queue.table
+        table.paint = lambda: None
+        assert table.painted.row.sender == "win@lucky.example" and "win@lucky.example" in t.shown[3]
+        t.app.queue.view.move(2)  # as an answer would that is not painted yet
+        t.app.queue.view.replace(t.app.queue.view.lines[2:], None, None)
+        table.refresh()  # as a focus or a theme that changes does
+        await t.pilot.pause()
+        assert table.painted.row.sender == "win@lucky.example" and "win@lucky.example" in t.shown[3]
+        assert t.shown[3].startswith(">")
+
+
+async def test_what_is_marked_is_the_row_that_was_painted_under_the_cursor() -> None:
+    async with terminal(queue()) as t:
+        seen, view = t.app.queue.table.painted.id, t.app.queue.view
+        t.app.queue.table.paint = lambda: None
+        view.move(2)  # as when rows that the cursor was on its way to come in
+        await t.press("v")
+        assert list(view.marks) == [seen]
+
+
 async def test_a_row_that_bob_releases_greys_in_place_and_goes_when_the_cursor_does() -> None:
     store = queue()
     async with terminal(store) as t:
