@@ -195,9 +195,7 @@ class QueueTable(Styled, can_focus=True):
         if y == height - 1:
             return self._foot_strip(width)
         rows = self._rows
-        skipped = max(
-            0, self._cursor_at - (height - 3)
-        )  # become smaller, it still shows the cursor's row
+        skipped = max(0, self._cursor_at - (height - 3))  # become smaller, it still shows the cursor's row
         at = y - 1 + skipped
         if at < len(rows):
             return self._row(rows[at])
