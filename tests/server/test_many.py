@@ -243,3 +243,16 @@ async def test_a_selection_that_takes_long_is_announced_and_stored_behind(
     await queue.reopen()
     await queue.marshal.resume_acts()
     assert (await queue.rows(t.act, id="left"))[0]["state"] == "stopped"
+
+
+def test_a_step_tries_as_many_as_are_done_in_its_time():
+    pace = acts.Pace()
+    for _ in range(50):
+        pace.heard(pace.mails * acts.AIM / 10.5)
+    assert pace.mails == 10
+    for _ in range(50):
+        pace.heard(pace.mails * acts.AIM / 1000)
+    assert pace.mails == acts.STEP  # and a colleague's act never waits for more
+    for _ in range(50):
+        pace.heard(pace.mails * 1.0)
+    assert pace.mails == acts.FEWEST  # it goes on, however slow the disk is

@@ -259,10 +259,11 @@ class Marshal:
         task.add_done_callback(lambda _: self._running.pop(name, None))
 
     async def _run_act(self, act: str) -> None:
-        more = True
+        more, pace = True, acts.Pace()
         while more:
             try:
-                more = await self.do(acts.StepAct(act, self.terms), patient=True)
+                more = await self.do(acts.StepAct(act, self.terms, pace.mails), patient=True)
+                pace.heard(self.writer.patient_took)
             except Stopped:
                 return
             except Exception:

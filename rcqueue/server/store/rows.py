@@ -42,7 +42,7 @@ class Needs:
     senders: bool = False  # the rules about the authors of the messages
     settings: bool = False  # of the policy, all
     standing: bool = False  # claims of filters, all
-    steps: frozenset[str] = frozenset()  # acts, with the next mails that wait to be tried and all of their messages
+    steps: frozenset[tuple[str, int]] = frozenset()  # acts, with so many mails to be tried next, and their messages
     marks: frozenset[bytes] = frozenset()  # what they lead to, and the founders of those campaigns
     rows: frozenset[tuple[str, Key]] = frozenset()  # (table, primary key): single rows of whatever table
 
@@ -51,7 +51,7 @@ class Needs:
 
 
 MINUTE = 60_000_000
-STEP = 16  #: mails that one step of an act tries: a colleague's act waits for one at most
+STEP = 16  #: mails that one step of an act tries at most: a colleague's act waits for one
 
 
 @dataclass(slots=True)
@@ -235,10 +235,10 @@ class Rows:
 
     def load(self, connection: Connection, needs: Sequence[Needs]) -> None:
         """Reads what the operations of a batch need, each row once."""
-        acts = set().union(*(n.acts | n.steps for n in needs))
+        acts = set().union(*(n.acts | {act for act, _ in n.steps} for n in needs))
         self._read(connection, t.act.c.id, acts)
-        for act in set().union(*(n.steps for n in needs)):
-            self._load_step(connection, act)
+        for act, most in set().union(*(n.steps for n in needs)):
+            self._load_step(connection, act, min(most, STEP))
         messages = set().union(*(n.messages for n in needs)) | {key[1] for key in self.tables["act_mail"]}
         for column in (t.message.c.id, t.mail.c.message, t.claim.c.message):
             self._read(connection, column, messages)
@@ -276,7 +276,7 @@ class Rows:
             table = t.metadata.tables[name]
             self._take(table, statements.one_of(name, connection.dialect).rows(connection, table, **values))
 
-    def _load_step(self, connection: Connection, act: str) -> None:
+    def _load_step(self, connection: Connection, act: str, most: int) -> None:
         """What an act tries next; of a rescan also what it came to, and the rest of the last message: a message has one
         verdict, and gets its new one at once."""
         row = self.get(t.act, act)
@@ -284,7 +284,7 @@ class Rows:
             return
         waiting = statements.waiting(connection.dialect)
         after = {"act": act, "message": row["reached"], "n": row["reached_n"]}
-        found = waiting.rows(connection, t.act_mail, most=STEP, **after)
+        found = waiting.rows(connection, t.act_mail, most=most, **after)
         self._take(t.act_mail, found)
         if row["weighed"] is None or not found:
             return

@@ -83,6 +83,7 @@ class Writer:
         self._accepting = threading.Lock()
         self._open = True
         self.lag = 0.0  #: seconds that the first of the last batch waited until it was durable
+        self.patient_took = 0.0  #: seconds that the last of what is patient took, until it was durable
         self.under_way: int | None = None  #: the time that the batch bears which is not durable yet
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         with database.write_engine.begin() as connection:
@@ -158,6 +159,7 @@ class Writer:
         return batch, True
 
     def _write(self, batch: list[_Waiting]) -> None:
+        began = time.monotonic()
         try:
             try:
                 answers = self._commit(batch)
@@ -170,6 +172,8 @@ class Writer:
                 return
             log.exception("an operation could not be written: %s", type(batch[0].operation).__name__)
             answers = [error]
+        if batch[0].patient:
+            self.patient_took = time.monotonic() - began
         self.lag = time.monotonic() - next((w.since for w in batch if not w.idle), batch[-1].since)
         for waiting, answer in zip(batch, answers, strict=True):
             if isinstance(answer, Exception):
