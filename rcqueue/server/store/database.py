@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 READERS = 4
+CHECKPOINT = 200  #: pages of the WAL after which a commit writes them back: whoever it answers waits for that too
 
 
 class InUse(Exception):
@@ -43,6 +44,8 @@ def _prepare_sqlite(engine: Engine, synchronous: str, begin: str) -> None:
             connection.execute(f"PRAGMA {pragma}")
         if begin == "BEGIN":
             connection.execute("PRAGMA wal_autocheckpoint=0")  # only the writer's connection checkpoints
+        else:
+            connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT}")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
