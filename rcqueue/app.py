@@ -157,12 +157,12 @@ class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
 
     def _first_theme(self) -> Theme:
         if self.start.theme or not self.settings.theme:
-            return theme.load(self.start.theme or theme.DEFAULT)
+            return theme.load(self.start.theme or theme.default())
         try:
             return theme.load(self.settings.theme)
         except ThemeError as error:
             self.settings.wrong.append(f"{self.settings.path}: theme: {error}")
-            return theme.load(theme.DEFAULT)
+            return theme.load(theme.default())
 
     def get_default_screen(self) -> Screen[Any]:
         return self.queue  # none is made to lie under it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +17,11 @@ COLORS = ("text", "background", "cursor", "dim", "mine", "bad", "warn")
 #: What a theme may add to a meaning beside its colour, or instead: some of ATTRIBUTES. `field` is a field to type in.
 WEIGHTS = {"dim": "none", "mine": "none", "bad": "none", "warn": "none", "cursor": "bold", "field": "none"}
 ATTRIBUTES = ("bold", "underline", "reverse", "italic")
+
+
+def default() -> str:
+    """The theme of who chose none. `NO_COLOR` asks for none of the colours: https://no-color.org."""
+    return "mono" if os.environ.get("NO_COLOR") else DEFAULT
 
 
 class ThemeError(Exception):

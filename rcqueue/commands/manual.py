@@ -18,6 +18,7 @@ _ENVIRONMENT = (
     ("RCQUEUE_SERVER", "the URL of the server, where neither --server nor --profile names one"),
     ("RCQUEUE_TOKEN_FILE", "a file (0600) with a token in it, by which scripts sign in"),
     ("RCQUEUE_THEME", "the theme of the terminal, where --theme names none"),
+    ("NO_COLOR", "the theme is mono, where none is chosen"),
 )
 _FILES = (
     ("~/.config/rcqueue/profiles.toml", "servers by name, and the default one"),

@@ -27,6 +27,7 @@ class LoginScreen(ModalScreen[None]):
     }
     LoginScreen Horizontal { height: 1; margin-bottom: 1; }
     LoginScreen Horizontal Line { width: 10; }
+    LoginScreen #with-password { margin-bottom: 0; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -49,22 +50,22 @@ class LoginScreen(ModalScreen[None]):
         )
         with Vertical():
             for name, field in fields:
-                with Horizontal():
+                with Horizontal(id=f"with-{name}"):
                     yield Line(id=f"of-{name}")
                     yield field
             yield Line(id="said")
+            yield Line(id="keys")
 
     def on_mount(self) -> None:
         for name in ("server", "name", "password"):
             self.query_one(f"#of-{name}", Line).say([(name, "dim")])
         self._say(self.why, "bad")
+        self.query_one("#keys", Line).say([(f"enter signs in   {keymap.key('view.quit')} leaves", "dim")])
         empty = next((f for f in self.query(Field) if not f.value), self.query_one("#password", Field))
         empty.focus()
 
     def _say(self, text: str, style: str = "dim") -> None:
-        self.query_one("#said", Line).say(
-            [(text or f"enter signs in   {keymap.key('view.quit')} leaves", style if text else "dim")]
-        )
+        self.query_one("#said", Line).say([(text, style)])
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter goes on to the next field that is empty, and with all three signs in."""

@@ -17,6 +17,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
+from textual.filter import Monochrome, NoColor
 from textual.message import Message
 from textual.messages import TerminalSupportsSynchronizedOutput
 
@@ -217,6 +218,11 @@ class FrugalApp(App[Result]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+l", "redraw", "Redraw", show=False)]
 
     _broken = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # A theme answers NO_COLOR; Textual's own filter would paint colours that are names black on black.
+        self._filters = [each for each in self._filters if not isinstance(each, Monochrome | NoColor)]
 
     def get_driver_class(self) -> type[Driver]:
         return FrugalDriver  # whatever TEXTUAL_DRIVER says: there is no way around the gate

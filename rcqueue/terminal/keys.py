@@ -52,7 +52,7 @@ class KeysInTurn(App[Result]):
         self._overdue = late(_PATIENCE, self.call_later, self._next, self._turn)
         way = (self.focused or screen).ancestors_with_self
         await super().on_event(event)
-        self._follow(self._turn, way, screen)
+        self._follow(self._turn, [*way, *way], screen)  # again behind what its action said there, as Input.Submitted
 
     def _follow(self, turn: int, way: Sequence[MessagePump], screen: MessagePump) -> None:
         """Be called again by the first of `way` that still takes messages, after all that waits there."""

@@ -129,7 +129,8 @@ class PlainTable(Styled, can_focus=True):
     def _cells(self, cells: Sequence[Piece], widths: list[int], *, cursor: bool) -> list[Piece]:
         pieces: list[Piece] = [("> " if cursor else "  ", "")]
         for n, (text, style) in enumerate(cells[:-1]):
-            pieces.append((fit(text, widths[n], right=self.columns[n] in _RIGHT) + " " * GAP, style))
+            cell = fit(text, widths[n], right=self.columns[n] in _RIGHT) + " " * GAP
+            pieces.append((cell, style if text else ""))  # on the cursor's row a colour alone would say something
         if cells:
             text, style = cells[-1]
             rest = self.size.width - sum(cell_len(before) for before, _ in pieces)

@@ -24,12 +24,13 @@ def all_on_hold(demo: DemoServer) -> bool:
     return bool(counts["ONHOLD"] >= 12 and counts["ONHOLD"] == sum(counts.values()))
 
 
-def test_a_password_typed_ahead_is_shown_nowhere(demo: DemoServer) -> None:
+@pytest.mark.parametrize("next_field", ["\t", "\r"], ids=["tab", "enter"])
+def test_a_password_typed_ahead_is_shown_nowhere(demo: DemoServer, next_field: str) -> None:
     password = demo.accounts["otto"]["password"]
     with Pty([*COMMAND, "--server", demo.http], width=80, height=24) as pty:
         pty.wait_for("password", 20)
         pty.settle()
-        pty.send(f"otto\t{password}\r")
+        pty.send(f"otto{next_field}{password}\r")
         pty.wait_for("live", 20)
         assert password.encode() not in pty.recorded and password[-6:].encode() not in pty.recorded
 

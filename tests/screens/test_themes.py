@@ -17,9 +17,11 @@ from textual.screen import ModalScreen
 
 from rcqueue import theme
 from rcqueue.app import RcqueueApp
+from rcqueue.widgets.plain_table import PlainTable
 from tests.contrast import PALETTES, contrast, rgb
 
 from . import test_snapshots as snapshots
+from .terminal import queue, terminal
 
 THEMES = {"dark": 4.5, "light": 4.5, "high-contrast": 7.0, "16-colours": 4.5, "mono": None}
 
@@ -106,6 +108,19 @@ def segments(app: RcqueueApp) -> Iterator[Segment]:
         region = Region.from_union([child.region for child in screen.walk_children() if child.region.area])
     for y in range(region.y, min(region.bottom, len(strips))):
         yield from strips[y].crop(region.x, region.right)
+
+
+@pytest.mark.parametrize("chosen", ["", "16-colours", "dark"])
+async def test_no_color_is_no_colour_unless_a_theme_is_chosen(chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with terminal(queue(), theme=chosen) as t:
+        look(t.app, chosen or "mono")
+
+
+def test_a_cell_without_a_word_says_nothing_by_a_colour() -> None:
+    table = PlainTable(("A", "B", "C"))
+    cells = table._cells([("", "warn"), ("late", "warn"), ("", "bad")], [4, 4, 4], cursor=True)
+    assert [(text.strip(), style) for text, style in cells][1:3] == [("", ""), ("late", "warn")]
 
 
 def test_the_check_finds_what_can_not_be_read_and_what_only_a_colour_says(monkeypatch: pytest.MonkeyPatch) -> None:
