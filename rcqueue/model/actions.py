@@ -219,7 +219,7 @@ ACTIONS: tuple[Action, ...] = (
         "act.stop",
         "stop the act that is running",
         "ctrl+x",
-        ("queue", "acts", "act"),
+        ("queue", "campaigns", "acts", "act"),
         Right.VIEW,
         footer="stop",
         cli="acts",

@@ -157,20 +157,21 @@ class Acting:
     async def _ask(self, action: Action, row: Row | None) -> dict[str, Any] | None:
         """The fields of the act that the person gives; None: they left."""
         who = row.claim.who if row is not None and row.claim is not None else "its holder"
+        it = phrases.called(row) if row is not None else "all of it"
         match action.verb:
             case "takeover":
                 reason = await self._answer(
-                    Ask(f"{who} holds this. Why do you take it over? ({who} is told.)", some("a reason"))
+                    Ask(f"{who} holds {it}. Why do you take it over? ({who} is told.)", some("a reason"))
                 )
                 return None if reason is None else {"reason": reason}
             case "assign":
-                return await self._hand_over()
+                return await self._hand_over(it)
             case "note":
-                note = await self._answer(Ask("A note on this mail, for everyone who may see it.", some("a note")))
+                note = await self._answer(Ask(f"A note on {it}, for everyone who may see it.", some("a note")))
                 return None if note is None else {"note": note}
             case "extend":
                 given = await self._answer(
-                    Ask("Extend its expiry by how long? (12h, 7d, 2w)", _duration_check, value="7d")
+                    Ask(f"Extend the expiry of {it} by how long? (12h, 7d, 2w)", _duration_check, value="7d")
                 )
                 if given is None:
                     return None
@@ -179,13 +180,14 @@ class Acting:
                 return {"expiry": start + duration(given)}
             case "settle":
                 ways = "arrived, again (send again) or hold"
-                given = await self._answer(Ask(f"Did it arrive? Type {ways}.", settle_check, hint="arrived"))
+                given = await self._answer(Ask(f"Did {it} arrive? Type {ways}.", settle_check, hint="arrived"))
                 return None if given is None else {"settle": given}
         return {}
 
-    async def _hand_over(self) -> dict[str, Any] | None:
+    async def _hand_over(self, it: str) -> dict[str, Any] | None:
         here = ", ".join(sorted(self.desk.presence)) or "nobody else"
-        person = await self._answer(Ask(f"Hand it over to whom? (Here now: {here}.)", some("a name"), does="goes on"))
+        sentence = f"Hand {it} over to whom? (Here now: {here}.)"
+        person = await self._answer(Ask(sentence, some("a name"), does="goes on"))
         if person is None:
             return None
         note = await self._answer(Ask(f"A note for {person}, or none. Everybody who may see the mail can read it."))

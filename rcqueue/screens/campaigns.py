@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
+from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from rcqueue.model.query import DEFAULT
 from rcqueue.widgets.keymap import Situation, bindings
-from rcqueue.widgets.line import Piece
+from rcqueue.widgets.line import Line, Piece
 from rcqueue.widgets.text import address, ago, fit, number, plural
 
+from . import frame
 from .finding import CAMPAIGN
 from .page import Page
 from .paged import Paged
@@ -51,6 +53,13 @@ class CampaignsScreen(Page):
         self.filter = ""
         self._took = 0.0
         self._soon: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        title, table, *rest = super().compose()
+        yield title
+        yield table
+        yield Line(id="banner")
+        yield from rest
 
     def on_mount(self) -> None:
         self.filter = self.desk.query.text
@@ -130,6 +139,8 @@ class CampaignsScreen(Page):
 
     def changed(self) -> None:
         super().changed()
+        if self.is_mounted and (acting := self.app.queue.acting) is not None:
+            self.lines["banner"].say(frame.banner(self.desk, acting, self.desk.view, self.size.width))
         if self.is_mounted and self.list.wants_more(self.table.at):
             self._read(more=True)
 
@@ -161,6 +172,10 @@ class CampaignsScreen(Page):
         assert self.app.queue.acting is not None
         await self.app.queue.acting.on_all(name, query, of)
         self._read()
+
+    def do_act_stop(self) -> None:
+        if (acting := self.app.queue.acting) is not None:
+            self.app.work(acting.stop())
 
     def do_view_select(self) -> None:
         if (here := self.table.key) is not None:

@@ -29,6 +29,7 @@ _SAYS = {
     "customer": "customer",
     "size": "size",
     "rules": "rules that fired",
+    "campaign": "what it belongs to",
 }
 
 
@@ -52,7 +53,7 @@ class Columns(ModalScreen[tuple[tuple[str, ...], str] | None]):
         width: 76; max-width: 98%; height: auto; padding: 1 2;
         border: solid $queue-dim; background: $queue-background;
     }
-    Columns PlainTable { height: 11; margin: 1 0; }
+    Columns PlainTable { height: 12; margin: 1 0; }
     """
 
     def __init__(self, chosen: Sequence[str], sort: str) -> None:

@@ -156,8 +156,8 @@ def footer(context: str, situation: keymap.Situation, width: int) -> Sides:
     actions = keymap.footer(context, situation)
     for name in ("", *_GIVES_WAY):
         actions = [a for a in actions if a.name != name]
-        left = _keys(a for a in actions if a.name not in _ALWAYS)
-        right = _keys(a for a in actions if a.name in _ALWAYS)
+        left = _keys((a for a in actions if a.name not in _ALWAYS), situation)
+        right = _keys((a for a in actions if a.name in _ALWAYS), situation)
         if sum(cell_len(text) for text, _ in left + right) <= width:
             break
     return left, right
@@ -167,8 +167,8 @@ _ALWAYS = ("view.help", "view.palette")  # at the right
 _GIVES_WAY = ("view.select", "mail.note", "mail.body", "view.pane_next", "mail.show", "mail.list", "view.palette")
 
 
-def _keys(actions: Iterable[Action]) -> list[Piece]:
+def _keys(actions: Iterable[Action], now: keymap.Situation) -> list[Piece]:
     pieces: list[Piece] = []
     for action in actions:
-        pieces += [(f" {keymap.key_name(action)}", "strong"), (f" {action.footer} ", "dim")]
+        pieces += [(f" {keymap.key_name(action)}", "strong"), (f" {keymap.word(action, now)} ", "dim")]
     return pieces

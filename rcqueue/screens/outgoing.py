@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import BindingType
@@ -57,7 +58,9 @@ class OutgoingScreen(Page):
 
     def situation(self) -> Situation:
         mail = self._mail()
-        return Situation(super().situation().rights, status=mail.status if mail is not None else None)
+        hop = self._next_hop()
+        status = mail.status if mail is not None else None
+        return Situation(super().situation().rights, status=status, paused=hop is not None and hop.paused is not None)
 
     def changed(self) -> None:
         """The whole reply of the mail under the cursor stands where answers do, when there is none."""
@@ -95,7 +98,7 @@ class OutgoingScreen(Page):
         rows += [(mail.id, _row(mail, found.now, wide)) for mail in mails if mail.next_hop not in known]
         if (left := len(found.mails) + found.more - len(mails)) > 0 and self.mails.next is not None:
             rows.append(("", [(f"  and {number(left)} more", "dim")]))
-        self.table.show(rows)
+        self.table.show(rows, left=None if self.table.key == "" else _left)
         self.changed()
 
     def do_view_top(self) -> None:
@@ -115,7 +118,7 @@ class OutgoingScreen(Page):
 
     def do_mail_try(self) -> None:
         if (mail := self._mail()) is not None:
-            self.app.work(self._act(mail, "try", "it is tried now"))
+            self.app.work(self._act(mail, "try", "is tried now"))
 
     def do_mail_settle(self) -> None:
         if (mail := self._mail()) is not None:
@@ -123,17 +126,22 @@ class OutgoingScreen(Page):
 
     async def _settle(self, mail: OutgoingMail) -> None:
         ways = "arrived, again (send again) or hold"
-        question = Ask(f"Did it arrive? Type {ways}.", settle_check, hint="arrived")
+        question = Ask(f"Did the mail to {_to(mail)} arrive? Type {ways}.", settle_check, hint="arrived")
         if given := await self.app.push_screen_wait(question):
-            await self._act(mail, "settle", f"settled: {given}", settle=given)
+            await self._act(mail, "settle", f"is settled: {given}", settle=given)
 
     async def _act(self, mail: OutgoingMail, verb: str, said: str, **more: str) -> None:
+        from rcqueue.client.http import ApiProblem, Unreachable
         from rcqueue.model.act import ActBody
 
         assert self.found is not None
         body = ActBody.model_validate({"as_of": self.found.seq, **more})
-        if await self.app.call(self.desk.api.act(mail.id, verb, body)) is not None:
-            self.app.flash(said)
+        try:
+            await self.desk.api.act(mail.id, verb, body)
+        except (ApiProblem, Unreachable) as error:
+            self.app.flash(f"{_to(mail)}: {error}", "bad")
+        else:
+            self.app.flash(f"{_to(mail)} {said}")
         await self._read()
 
     def do_outgoing_pause(self) -> None:
@@ -186,12 +194,21 @@ def _hop(hop: NextHopState, now: datetime) -> list[Piece]:
     return [(hop.at, "strong"), ("   ".join(filter(None, said)), style)]
 
 
+def _to(mail: OutgoingMail) -> str:
+    return mail.toEmail or mail.id
+
+
+def _left(cells: Sequence[Piece]) -> list[Piece]:
+    """The row of a mail that is not on its way any more, or of a next hop that there is no more."""
+    return [(f"{cells[0][0]}   no longer here", "dim")]
+
+
 def _row(mail: OutgoingMail, now: datetime, width: int) -> list[Piece]:
     releasing = mail.status == "RELEASING"
     left = "now" if mail.next is None else f"in {age((mail.next - now).total_seconds())}"
     style = ("" if mail.reply else "dim") if releasing else "warn"
     return [
-        (f"  {address(mail.toEmail or mail.id, width)}", style),
+        (f"  {address(_to(mail), width)}", style),
         (mail.status, style),
         (f"{mail.attempts:>5}" if mail.attempts else "", style),
         (left if releasing else "", style),

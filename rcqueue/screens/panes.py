@@ -58,7 +58,8 @@ class Panes(Finding):
         locked = not self.desk.may_read(line.row)
         tabs = self._tabs_shown()
         for pane, tab in zip(panes, tabs, strict=False):
-            pane.show(self.reading.show(tab, line.row, locked=locked, brief=True), keep_place=True)
+            entries = self.reading.show(tab, line.row, locked=locked, brief=True)
+            pane.show(entries, keep_place=True, more=self._shows_more(tab))
         shown = tab_line(TABS, self.tab, locked=locked, open=self.reading.body_open)
         self.lines["tabs"].say(shown)
 
@@ -71,6 +72,11 @@ class Panes(Finding):
         if not self.has_class("-wide") or self.tab == LONG:
             return (self.tab,)
         return ("headers" if self.tab == "verdict" else self.tab, "verdict")
+
+    def _shows_more(self, tab: str) -> str:
+        """The action that shows more of a pane: it scrolls if its tab is chosen, else it goes towards that tab."""
+        away = TABS.index(tab) - TABS.index(self.tab)
+        return "view.pane_next" if away > 0 else "view.pane_previous" if away else "view.pane_down"
 
     def _read(self, *, body: bool = False) -> None:
         if self.desk is not None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MARK = 2  # cells before the first column: the cursor, and a mark
 SOON = 86400  # seconds: what expires within a day is said in amber
-_FIXED = {"who": 11, "age": 4, "score": 5, "kind": 6, "size": 7, "expiry": 4, "customer": 13}
+_FIXED = {"who": 11, "age": 4, "score": 5, "kind": 6, "size": 7, "expiry": 4, "customer": 13, "campaign": 11}
 TITLES = {
     "who": "WHO",
     "age": "AGE",
@@ -34,10 +34,11 @@ TITLES = {
     "customer": "CUSTOMER",
     "size": "SIZE",
     "rules": "RULES",
+    "campaign": "CAMPAIGN",
 }
 DEFAULT = ("who", "age", "score", "kind", "from", "to", "subject", "expiry", "customer")
 EXPECTED = f"a list of some of {', '.join(TITLES)}, none twice"
-_GIVES_WAY = ("customer", "expiry", "score", "kind", "to", "size", "rules")  # in this order
+_GIVES_WAY = ("customer", "expiry", "score", "kind", "to", "size", "campaign", "rules")  # in this order
 _LEAST = {"from": 18, "to": 10, "subject": 14, "rules": 16}
 _RIGHT = {"age", "score", "expiry", "size"}
 _KINDS = {"ATTACHMENT": "ATTACH"}
@@ -226,4 +227,6 @@ def _cell(column: str, mail: Mail, layout: Layout, look: Look, *, mine: bool) ->
             return size(mail.size), ""
         case "rules":
             return " ".join(mail.rules or ()), ""
+        case "campaign":
+            return mail.campaign or "", ""
     return mail.customer, ""

@@ -33,6 +33,7 @@ class Situation:
     demo: bool = False
     undo: bool = False  #: the act under the cursor can be undone
     visiting: bool = False  #: the queue shows what a page sent one to; one can return
+    paused: bool = False  #: the next hop there is paused
 
 
 def bindings(*contexts: str, action: str = "screen.do") -> list[Binding]:
@@ -170,6 +171,11 @@ def footer(context: str, now: Situation) -> list[Action]:
         if a.footer and keys_of(a) and (context in a.contexts or "app" in a.contexts) and works(a, now)
     ]
     return sorted(shown, key=lambda a: (a.dangerous, "app" in a.contexts))
+
+
+def word(action: Action, now: Situation) -> str | None:
+    """What the footer says of its key: what it would do now."""
+    return "resume" if action.name == "outgoing.pause" and now.paused else action.footer
 
 
 def key_name(action: Action) -> str:

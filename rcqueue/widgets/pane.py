@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from textual import events
 from textual.strip import Strip
 
+from . import keymap
 from .line import Piece, Styled
 from .text import fit, wrap
 
@@ -35,10 +36,15 @@ class Pane(Styled):
         super().__init__(id=id)
         self.entries: tuple[Entry, ...] = ()
         self.top = 0
+        self.more = "view.page_down"  # the action whose key shows what is below
         self._lines: list[list[Piece]] = []
 
-    def show(self, entries: Iterable[Entry], *, keep_place: bool = False) -> None:
+    def show(self, entries: Iterable[Entry], *, keep_place: bool = False, more: str = "view.page_down") -> None:
+        """`more` is the action that shows what is below; where it is cut the pane names its key."""
         new = tuple(entries)
+        if more != self.more:
+            self.more = more
+            self.refresh()
         if new == self.entries:
             return
         self.entries = new
@@ -78,7 +84,7 @@ class Pane(Styled):
     def render_line(self, y: int) -> Strip:
         at = self.top + y
         if y == self.size.height - 1 and at + 1 < len(self._lines):
-            more = f" +{len(self._lines) - at} lines "
+            more = f" +{len(self._lines) - at} lines ({keymap.key(self.more)}) "
             line = self.strip(self._lines[at], self.size.width - len(more))
             return Strip.join([line, self.strip([(more, "dim")], len(more))])
         return self.strip(self._lines[at] if at < len(self._lines) else [], self.size.width)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from rcqueue.model.health import Alert, Flow, Wall
 from rcqueue.model.mail import Status
+from rcqueue.screens import outgoing
 from rcqueue.widgets.health import spark
 from rcqueue.widgets.wall import big, lines
 from tests.fakes import NOW, FakeNetwork
@@ -26,7 +29,10 @@ async def test_a_next_hop_is_paused_with_a_reason_and_limited() -> None:
         await t.type("they move")
         await t.press("enter")
         await t.shows("mx1.acme.example:25 is paused")
-        await t.press("G", "k", "p")
+        assert " p pause " in t.shown[-1]
+        await t.press("G", "k")
+        await t.until(lambda: " p resume " in t.shown[-1])
+        await t.press("p")
         await t.shows("Resume mx3.partner.example:25?")
         await t.press("escape", "l")
         await t.shows("How many mails a minute may go to mx3")
@@ -78,15 +84,51 @@ async def test_a_mail_on_its_way_is_tried_at_once_or_settled() -> None:
         await t.press("j")
         await t.until(lambda: t.shown[-2].strip() == "the answer was lost after the dot")
         await t.press("s")
-        await t.shows("Did it arrive?")
+        await t.shows("Did the mail to ops@acme.example arrive?")
         await t.type("arrived")
         await t.press("enter")
         await t.until(lambda: t.calls("act"))
         _, id, verb, body = t.calls("act")[0]
         assert (id, verb, body.settle, body.as_of) == (store.outgoing.mails[0].id, "settle", "arrived", 60)
+        assert t.flash.strip() == "ops@acme.example: it changed"
+        store.outgoing.seq = store.seq
+        t.app.screen._look()
+        await t.until(lambda: t.app.screen.found.seq == store.seq)
+        await t.press("s")
+        await t.type("arrived")
+        await t.press("enter")
+        await t.until(lambda: t.flash.strip() == "ops@acme.example is settled: arrived")
         await t.until(lambda: " r retry now" not in t.shown[-1])
         await t.press("j")
         await t.until(lambda: " r retry now" in t.shown[-1])
+
+
+async def test_a_mail_that_left_stays_under_the_cursor_and_no_key_acts_on_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(outgoing, "EVERY", 3600.0)
+    store = queue()
+    store.outgoing = found = on_its_way()
+    real = store.messages[sorted(store.messages)[0]]
+    store.change("mail.release", "anna", real, [0], status=Status.RELEASING)
+    found.mails[2].id = real.id + "000"
+    async with terminal(store) as t:
+        await t.press("ctrl+o")
+        await t.shows("Greylisted")
+        await t.press("j", "j")
+        below = t.app.screen.table.keys[3]
+        left = next(mail for mail in found.mails if mail.id == t.app.screen.table.key)
+        found.mails.remove(left)
+        t.app.screen._look()
+        await t.shows(f"{left.toEmail}   no longer here")
+        await t.press("r", "s", "p", "l")
+        assert not t.calls("act") and t.app.screen is not t.app.queue and "?" not in t.text.replace("? help", "")
+        assert " r retry now" not in t.shown[-1] and "> " + "  " + left.toEmail in t.text
+        await t.press("j")
+        assert "no longer here" not in t.text and t.app.screen.table.key == below
+        await t.press("r")
+        await t.until(lambda: t.calls("act"))
+        assert t.calls("act")[0][1:3] == (below, "try")
 
 
 async def test_what_one_did_is_found_again_undone_and_gone_to() -> None:

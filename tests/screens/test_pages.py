@@ -14,6 +14,7 @@ from rcqueue.model.ids import encode_mail
 from rcqueue.model.mail import Status
 from rcqueue.screens import campaigns
 from rcqueue.screens.people import role_at, role_check
+from rcqueue.settings import Settings
 from rcqueue.widgets import keymap
 from tests.fakes import FakeNetwork
 from tests.screens.terminal import Terminal, queue, terminal
@@ -470,6 +471,25 @@ async def test_many_addresses_do_not_hide_the_subject_below_them() -> None:
         await t.shows("r39@acme.example")
 
 
+async def test_a_pane_that_is_cut_names_the_key_that_shows_more_of_it() -> None:
+    async with terminal(queue()) as t:
+        await t.until(lambda: "lines (])" in t.text)
+        await t.press("right_square_bracket", "right_square_bracket")
+        await t.until(lambda: "lines (" not in t.text)
+    async with terminal(queue(), size=(140, 20), settings=Settings(keys={"view.pane_down": "f6"})) as t:
+        await t.until(lambda: "lines (f6)" in t.text and "lines (tab)" in t.text)
+        await t.press("tab")  # now the right one is meant
+        await t.until(lambda: "lines (shift-tab)" in t.text and "lines (f6)" in t.text)
+        await t.press("enter")
+        await t.press("shift+tab")
+        await t.until(lambda: "2 fields not shown" in t.text)
+    async with terminal(queue(), size=(80, 10)) as t:
+        await t.press("enter")
+        await t.until(lambda: "lines (pgdn)" in t.text)
+        await t.press("pagedown", "pagedown")
+        await t.until(lambda: "lines (" not in t.text)
+
+
 async def test_another_mail_is_shown_from_its_beginning() -> None:
     async with terminal(queue()) as t:
         await t.press("tab", "tab")
@@ -617,6 +637,19 @@ async def test_a_key_right_behind_one_whose_act_is_nearly_done_is_not_lost() -> 
         await t.press("j", "c", "d")
         await t.shows("Delete 258 mails to 43 recipients, of 1 campaign.")
         assert [call[1].verb for call in t.calls("store_act")] == ["claim", "delete"]
+
+
+async def test_how_far_an_act_on_campaigns_is_stands_where_the_queue_has_it_and_its_key_stops_it() -> None:
+    async with terminal(queue()) as t:
+        await t.press("m")
+        await t.shows("Password")
+        t.api.step = 1  # mails that are claimed from one look to the next
+        await t.press("j", "c")
+        await t.until(lambda: t.shown[-3].startswith(" Claiming 258 "))
+        await t.until(lambda: " ^x stop" in t.shown[-1])
+        await t.press("ctrl+x")
+        await t.until(lambda: t.calls("stop_act"))
+        await t.until(lambda: not t.shown[-3].startswith(" Claiming"))
 
 
 async def test_what_colleagues_claim_is_on_the_page_as_soon_as_the_feed_says_it(

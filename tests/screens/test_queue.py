@@ -146,7 +146,7 @@ async def test_take_over_says_why() -> None:
         bob(store, "claim", newest(store), claim="bob", fence=9)
         await t.until(lambda: "bob" in t.shown[3])
         await t.press("t")
-        await t.shows("bob holds this. Why do you take it over?")
+        await t.shows("bob holds win@lucky.example. Why")
         await t.press("enter")
         await t.shows("a reason is needed")
         await t.type("shift ends")

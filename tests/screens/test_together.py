@@ -45,7 +45,7 @@ async def test_a_hands_over_with_a_note_and_what_is_handed_is_said() -> None:
     store = queue()
     async with terminal(store) as t:
         await t.press("a")
-        await t.shows("Hand it over to whom?")
+        await t.shows("Hand win@lucky.example over to whom?")
         await t.type("bob")
         await t.press("enter")
         await t.shows("A note for bob")
