@@ -212,19 +212,21 @@ class View(Window):
             self._apply(entry.message, entry)
 
     def refresh(self, messages: Iterable[str]) -> None:
-        """Asks for these rows again, where they are held."""
-        self._pending.ask |= dict.fromkeys(m for m in messages if m in self.index)
+        """Asks for these rows again, where they are held or marked."""
+        self._pending.ask |= dict.fromkeys(m for m in messages if m in self.index or m in self.marks)
 
     def resync(self, *, new_journal: bool = False) -> None:
-        """Entries were missed: every row held is asked for again, in its place, and the top is looked at for new ones.
+        """Entries were missed: every row held or marked is asked for again, in its place, and the top is looked at for
+        new ones.
 
-        With `new_journal` sequences begin anew, and none of the old ones says anything."""
+        With `new_journal` sequences begin anew, and none of the old ones says anything. Marks are dropped."""
         if new_journal:
+            self.unmark()
             for line in self.lines:
                 line.seq = 0
             self._head_seq = 0
         self._pending.restart(self._pending.goto)
-        self._pending.ask = dict.fromkeys(self.index)
+        self._pending.ask = dict.fromkeys((*self.index, *self.marks))
         self._pending.candidates.clear()
         self._fresh.clear()
         self._fresh_more = False
@@ -237,6 +239,8 @@ class View(Window):
     def _apply(self, message: str, entry: Entry) -> None:
         row, line = entry.row, self.index.get(message)
         if line is None:
+            if message in self.marks and not self._belongs(row):
+                self._pending.ask[message] = entry  # marked, and beyond the window: does it still belong to the list?
             if row is not None:
                 self._newcomer(message, row, entry)
         elif entry.seq > line.seq:
@@ -344,7 +348,8 @@ class View(Window):
         head = Edge("before", page.previous) if page.previous else None
         self.cursor = None
         self.replace(self._lines_of(page, old), head, Edge("after", page.next) if page.next else None)
-        self._pending.ask = {m: entry for m, entry in self._pending.ask.items() if m in self._pending.candidates}
+        kept = self._pending.candidates | self.marks.keys()
+        self._pending.ask = {m: entry for m, entry in self._pending.ask.items() if m in kept}
         self.partial = page.partial
         if self.head is None:
             self._head_seq = page.seq
@@ -406,5 +411,6 @@ class View(Window):
                     self._update(line, row or last, page.seq, row is not None, entry)
             elif row is None:
                 self._fresh.pop(message, None)
+                self.marks.pop(message, None)
             elif candidate and (page.seq > self._head_seq or self._where(row) >= 0):
                 self._welcome(message, row)

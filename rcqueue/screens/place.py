@@ -31,4 +31,5 @@ class Place:
         if self.cursor is not None:
             desk.view.jump("at", self.cursor)
         desk.view.marks.update(dict.fromkeys(self.marks))
+        desk.view.refresh(self.marks)  # some may have left meanwhile
         desk.view.all_marked = self.all_marked

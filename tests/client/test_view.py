@@ -7,6 +7,7 @@ import sqlite3
 from collections import deque
 from datetime import timedelta
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -80,7 +81,7 @@ class World(RuleBasedStateMachine):
         some=st.booleans(),
     )
     def act(self, data: st.DataObject, act: tuple[str, dict[str, object]], near: bool, some: bool) -> None:
-        at = [self.store.messages[i] for i in self.ids()] if near else []
+        at = [self.store.messages[i] for i in (*self.ids(), *self.view.marks)] if near else []
         message: Message = data.draw(st.sampled_from(at or list(self.store.messages.values())), label="message")
         which = range(1) if some else range(len(message.mails))
         self.store.change(act[0], "bob", message, which, **act[1])
@@ -134,6 +135,7 @@ class World(RuleBasedStateMachine):
         self.view.resync(new_journal=new)
         if new:
             self.true_at.clear()
+            assert not self.view.marks
         self.unmoved(kept)
 
     @rule(many=st.integers(0, 3))
@@ -157,10 +159,15 @@ class World(RuleBasedStateMachine):
     def key(self, key: str) -> None:
         getattr(self.view, key)()
 
+    @precondition(lambda self: self.view.lines)
+    @rule(rows=st.sets(st.integers(0, 8), min_size=1))
+    def mark(self, rows: set[int]) -> None:
+        for line in [line for n, line in enumerate(self.view.visible()) if n in rows]:
+            self.view.mark(line.id)
+
     @rule()
-    def mark(self) -> None:
-        if self.view.cursor is not None:
-            self.view.mark(self.view.cursor)
+    def mark_all(self) -> None:
+        self.view.mark_all()
 
     @rule(row=st.integers(0, 6))
     def point(self, row: int) -> None:
@@ -180,7 +187,7 @@ class World(RuleBasedStateMachine):
         self.text, self.sort = text, sort
         self.view.search(self.belongs, sort)
         self.true_at.clear()
-        assert not self.view.marks and self.view.cursor is None
+        assert not self.view.marks and not self.view.all_marked and self.view.cursor is None
 
     @rule(height=st.integers(1, 9))
     def resize(self, height: int) -> None:
@@ -246,6 +253,7 @@ class World(RuleBasedStateMachine):
         self.quiet()
         rows = {row.id: row for row in self.store.select(self.text, self.sort, ME)}
         order = list(rows)
+        assert view.marks.keys() <= rows.keys(), "what left the list is marked still"
         live = [line for line in view.lines if not line.gone]
         for line in view.lines:
             assert bool(line.gone) == (line.id not in rows), line
@@ -300,6 +308,38 @@ def test_pages_turned_faster_than_the_server_answers_are_all_turned():
         world.view.turn(-1)
     world.quiet()
     assert world.ids() == order[: world.view.height]
+
+
+def test_another_list_and_another_journal_have_no_marks() -> None:
+    world = World()
+    world.begin(held=10, text="", sort="-time")
+    world.quiet()
+    for mark in (lambda: world.view.mark(world.ids()[1]), world.view.mark_all):
+        for leave in (lambda: world.search("status:any", "time"), lambda: world.connection_lost_too_long(new=True)):
+            mark()
+            assert world.view.marks or world.view.all_marked
+            leave()
+            assert not world.view.marks and not world.view.all_marked
+            world.quiet()
+
+
+@pytest.mark.parametrize("missed", [False, True])
+def test_a_mark_beyond_the_window_goes_when_its_mail_leaves_the_list(missed: bool) -> None:
+    world = World()
+    world.begin(held=40, text="", sort="-time")
+    world.quiet()
+    view, marked, kept = world.view, *(line.id for line in world.view.lines[:2])
+    for message in (marked, kept):
+        view.mark(message)
+    view.bottom()
+    world.quiet()
+    assert not {marked, kept} & view.index.keys() and list(view.marks) == [marked, kept]
+    for message, kind, to in ((marked, "mail.release", {"status": Status.RELEASED}), (kept, "mail.note", {})):
+        world.store.change(kind, "bob", world.store.messages[message], range(1), **to)
+    if missed:
+        world.connection_lost_too_long(new=False)
+    world.quiet()
+    assert list(view.marks) == [kept]
 
 
 def test_memory_is_bounded_though_every_page_s_first_rows_leave() -> None:

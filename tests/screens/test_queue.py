@@ -495,9 +495,14 @@ async def test_what_the_server_refuses_of_a_list_is_said() -> None:
 async def test_marks_fall_off_what_has_left() -> None:
     store = queue()
     async with terminal(store) as t:
-        await t.press("v")
+        await t.press("v", "v", "v")
+        await t.shows("3 marked")
         bob(store, "delete", newest(store), status=Status.DELETED)
-        await t.until(lambda: "marked" not in t.shown[13])
+        await t.shows("2 marked")
+        await t.press("c")
+        await t.until(lambda: t.calls("store_act"))
+        assert t.calls("store_act")[0][1].ids == [newest(store, 1), newest(store, 2)]
+        await t.until(lambda: "marked" not in t.shown[13], "the marks gone, though the mail stays")
 
 
 async def test_the_pane_that_is_chosen_scrolls_also_beside_another() -> None:
