@@ -75,8 +75,7 @@ async def test_results_go_after_their_term_piece_by_piece_and_the_counts_stay(
 
 async def test_a_purge_that_was_cut_short_goes_on(queue: Queue, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(past, "PIECE", 2)
-    act = await deleted(queue, 5)
-    other = await deleted(queue, 1)
+    other, act = await deleted(queue, 1), await deleted(queue, 5)  # its mails come before those that go
     await queue.marshal.do(PurgeAct(act, 0))
     await queue.marshal.do(DropRows("act_mail", act, await queue.read(past.first_rows, "act_mail", act)))
     await queue.reopen()

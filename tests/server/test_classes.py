@@ -69,6 +69,8 @@ async def asked_with(http: httpx.AsyncClient, query: str, id: str) -> dict[str, 
         "summary": await http.get(f"{v1}/mails/{id}", params={"query": query}),
         "act": await http.post(f"{v1}/mails/{id}/note", headers=key(), json={"note": "x", "query": query}),
         "acts": await http.post(f"{v1}/acts", headers=key(), json={"verb": "extend", "query": query}),
+        "claims": await http.get(f"{v1}/claims", params={"query": query}),
+        "stand": await http.post(f"{v1}/claims", headers=key(), json={"query": query}),
         "acpi": await http.post("/acpi", json={"cmd": "mail.note", "note": "x", "id": id, "filter": query}),
     }
 
@@ -89,6 +91,14 @@ async def test_a_term_on_a_class_that_one_lacks_is_refused_wherever_it_is_asked(
                     continue
                 assert {at: a.status_code for at, a in answers.items()} == dict.fromkeys(answers, 403), query
                 assert {a.json()["class"] for a in answers.values()} <= set(field.needs), query
+
+
+async def test_of_a_colleague_s_claim_one_is_told_no_filter_that_one_may_not_ask_by(live: Live):
+    await held(live)
+    for query in ("subject:hello", "age:<1d"):
+        await live.api("ben").stand(query)
+    told = (await live.api("otis").claims("age:<2d")).standing
+    assert [(one.who, one.query, one.both is None) for one in told] == [("ben", None, True), ("ben", "age:<1d", False)]
 
 
 async def test_so_is_a_sort_and_a_key_of_acpi(live: Live):

@@ -13,7 +13,8 @@ from rcqueue.client.api import Api
 from rcqueue.client.http import ApiProblem
 from rcqueue.model.access import ROOT, Access, Grant
 from rcqueue.model.act import ActBody, ActProgress, ActRequest, Verb
-from rcqueue.server.marshal import Idempotency, Refusal, Terms, acts, caps
+from rcqueue.model.ids import encode_mail
+from rcqueue.server.marshal import Idempotency, Refusal, Terms, acts, caps, selecting
 from rcqueue.server.store import tables as t
 
 from .harness import Queue
@@ -61,15 +62,18 @@ async def test_whom_it_reaches_is_said_before(tmp_path: Path):
 async def test_undo_recalls_what_is_in_its_window_and_restores_what_was_deleted(tmp_path: Path):
     async with Live(tmp_path, recall="1h") as live:
         ben = live.api("ben")
-        for n in range(6):
+        for n in range(7):
             await live.send(mail(f"Number {n}"))
         released = await done(ben, Verb.RELEASE)
+        # One was recalled by anna, who released it again: that is her decision, and not what is undone.
+        anna, hers = live.api("anna"), (await ben.page("status:releasing")).rows[0].id
+        for verb in (Verb.RECALL, Verb.RELEASE):
+            await anna.act(hers, verb, ActBody())
         undone = await ended(ben, await ben.undo_act(released.id))
         assert (undone.verb, undone.undoes, undone.done) == ("recall", released.id, 6)
+        assert [row.id for row in (await ben.page("status:releasing")).rows] == [hers]
         deleted = await done(ben, Verb.DELETE)
-        # One was restored by anna, who deleted it again: that is her decision, and not what is undone.
         row = (await ben.page("status:deleted")).rows[0]
-        anna = live.api("anna")
         for verb in (Verb.RESTORE, Verb.DELETE):
             await anna.act(row.id, verb, ActBody())
         undone = await ended(ben, await ben.undo_act(deleted.id))
@@ -81,10 +85,33 @@ async def test_undo_recalls_what_is_in_its_window_and_restores_what_was_deleted(
         extended = await ben.store_act(ActRequest(verb=Verb.CLAIM, query="status:onhold"))
         with pytest.raises(ApiProblem, match="can't be taken back"):
             await ben.undo_act(extended.id)
-        with pytest.raises(ApiProblem) as refused:
-            await live.api("otis").undo_act(deleted.id)
-        assert refused.value.type == "not-found"
         assert [e.kind for e in (await anna.audit(limit=1000)).entries].count("act.undo") == 2
+
+
+async def test_an_act_is_of_the_person_who_stored_it_and_an_admin_may_only_stop_and_undo_it(tmp_path: Path):
+    async with Live(tmp_path, recall="1h") as live:
+        await live.send(mail())
+        ben, otis, anna = live.api("ben"), live.api("otis"), live.api("anna")
+        act = await ben.store_act(ActRequest(verb=Verb.RELEASE, query="status:onhold"))
+        with pytest.raises(ApiProblem, match="confirmed by the person who stored it"):
+            await anna.confirm_act(act.id, act.count)
+        for state in ("stored", "done"):
+            for asked in (
+                otis.act_progress(act.id),
+                otis.act_results(act.id),
+                otis.confirm_act(act.id, 1),
+                otis.stop_act(act.id),
+                otis.undo_act(act.id),
+            ):
+                with pytest.raises(ApiProblem, match="you have no act") as refused:
+                    await asked
+                assert refused.value.type == "not-found"
+            assert (await ben.act_progress(act.id)).state == state
+            if state == "stored":
+                await ended(ben, await ben.confirm_act(act.id, 1))
+        assert (await ben.counts("status:any")).status["RELEASING"] == 1
+        assert (await ended(anna, await anna.undo_act(act.id))).done == 1
+        assert (await ben.counts("status:any")).status["ONHOLD"] == 1
 
 
 async def test_undo_stops_an_act_that_is_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -107,16 +134,21 @@ async def test_undo_stops_an_act_that_is_running(tmp_path: Path, monkeypatch: py
 async def test_a_release_to_others_is_undone_too(tmp_path: Path):
     async with Queue(tmp_path, terms=Terms()) as queue:
         held = await queue.hold(recipients=("a@example.org", "b@example.org"))
+        again = await queue.hold()
         admin = await queue.session("admin")
         request = ActRequest(verb=Verb.RELEASE, query="status:onhold", to=["eve@example.org"])
         act = await queue.marshal.store_act(admin, request)
-        await queue.marshal.do(acts.ConfirmAct(act, admin.session, 2, queue.terms))
+        await queue.marshal.do(acts.ConfirmAct(act, admin.session, 3, queue.terms))
         while await queue.marshal.do(acts.StepAct(act, queue.terms)):
             pass
+        await queue.act("admin", "recall", again.id)
+        await queue.act("admin", "release", encode_mail(again.number, 1))  # a decision of its own
+        since = await queue.rows(t.mail, message=again.number)
         undo = await queue.marshal.undo_act(admin, act)
         while await queue.marshal.do(acts.StepAct(undo, queue.terms)):
             pass
         assert [row["status"] for row in await queue.rows(t.mail, message=held.number)] == ["ONHOLD"] * 3
+        assert await queue.rows(t.mail, message=again.number) == since
 
 
 # -- caps
@@ -198,6 +230,39 @@ async def test_what_is_confirmed_is_what_was_stored_whatever_arrives_meanwhile(t
         tried = {row["message"] for row in await queue.rows(t.act_mail, act=act)}
         assert tried == {h.number for h in held}
         assert await queue.status(late.id) == "ONHOLD"
+
+
+async def test_what_changes_while_it_is_looked_for_is_not_in_it(queue: Queue, monkeypatch: pytest.MonkeyPatch):
+    """It is read in blocks, each as it is by then."""
+    monkeypatch.setattr(selecting, "BLOCK", 2)
+    held = [await queue.hold() for _ in range(6)]
+    do, late = queue.marshal.do, []
+
+    async def changes(operation, **more):
+        answer = await do(operation, **more)
+        if isinstance(operation, acts.AddSelection) and not late:
+            late.append(await queue.hold())
+            await queue.act("operator", "extend", held[4].id)
+        return answer
+
+    monkeypatch.setattr(queue.marshal, "do", changes)
+    ben = await queue.session("operator")
+    act = await queue.marshal.store_act(ben, ActRequest(verb=Verb.DELETE, query="status:onhold"))
+    await queue.marshal.confirm_act(ben, act, 5)
+    while (await queue.rows(t.act, id=act))[0]["state"] != "done":
+        await asyncio.sleep(0.01)
+    on_hold = {row["message"] for row in await queue.rows(t.mail, status="ONHOLD")}
+    assert on_hold == {held[4].number, late[0].number}
+
+
+async def test_more_ids_than_an_act_takes_are_refused_and_nothing_is_stored(tmp_path: Path):
+    async with Live(tmp_path) as live:
+        (message,) = await live.send(mail())
+        with pytest.raises(ApiProblem, match=r"ids: .*at most 100000 items") as refused:
+            await live.api("ben").store_act(ActRequest.model_construct(verb=Verb.DELETE, ids=[message] * 100_001))
+        assert (refused.value.type, refused.value.status) == ("bad-request", 400)
+        assert await live.api("ben").acts() == []
+        assert not await live.server.marshal.database.read(lambda c: c.execute(t.act_mail.select()).all())
 
 
 async def test_a_selection_of_which_no_act_came_is_forgotten(queue: Queue):

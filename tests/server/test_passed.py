@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from rcqueue.client.http import ApiProblem
-from rcqueue.model.act import Verb
+from rcqueue.model.act import ActBody, Verb
 from rcqueue.model.mail import Part, Receipt, from_us
 from rcqueue.server.marshal.clockwork import Clockwork
 from rcqueue.server.marshal.hold import Arrival
@@ -55,8 +55,10 @@ async def test_what_passed_is_found_by_status_and_shows_its_receipt_and_no_bytes
 async def test_after_thirty_days_it_is_forgotten_and_its_entry_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     async with Live(tmp_path) as live:
         await _arrive(live, "went through", "PASSED")
-        await live.send(mail("waits"))
-        marshal = live.server.marshal
+        (waits,) = await live.send(mail("waits"))
+        marshal, ben = live.server.marshal, live.api("ben")
+        for id in (waits, (await ben.page("status:passed")).rows[0].id):
+            await ben.act(id, Verb.NOTE, ActBody(note="asked about"))
         await Clockwork(marshal).purge()
         assert (await live.api("ben").page("status:passed")).rows
         marshal.terms = replace(marshal.terms, passed=-DAY)  # as if a month had gone by
@@ -64,7 +66,7 @@ async def test_after_thirty_days_it_is_forgotten_and_its_entry_stays(tmp_path: P
         assert not (await live.api("ben").page("status:passed")).rows
         assert [r.subject for r in (await live.api("ben").page()).rows] == ["waits"]
         assert (await live.api("ben").counts()).status["PASSED"] == 0
-        for table in (t.message, t.mail, t.message_detail):
+        for table in (t.message, t.mail, t.message_detail, t.note, t.seen):
             count = select(func.count()).select_from(table)
             assert await marshal.database.read(lambda c, q=count: c.execute(q).scalar_one()) == 1
         kinds = select(func.count()).where(t.entry.c.kind == "mail.pass")

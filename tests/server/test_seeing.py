@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,10 @@ async def test_an_act_by_a_filter_looks_at_nothing_and_one_in_a_list_of_the_unse
     assert await seen(live, one) == {}
 
 
+async def everything(queue: Queue) -> dict[str, list[dict[str, Any]]]:
+    return {table.name: await queue.rows(table) for table in t.metadata.sorted_tables}
+
+
 async def test_who_may_not_see_it_leaves_no_trace_and_what_is_purged_keeps_none(tmp_path: Path):
     async with Queue(tmp_path) as queue:
         held = await queue.hold(customer="acme")
@@ -82,8 +87,22 @@ async def test_who_may_not_see_it_leaves_no_trace_and_what_is_purged_keeps_none(
         blind = (await queue.session("blind")).session
         await queue.marshal.do(Look(blind, held.number))
         assert len(await queue.rows(t.seen)) == 1
+        other = await queue.hold(customer="acme")  # the same bytes
+        await queue.marshal.do(OpenBody(operator, other.number, "text"))
         await queue.act("operator", "delete", held.id)
+        for one in (held, other):
+            await queue.act("admin", "note", one.id, note="looks fine")
+        before = await everything(queue)
         assert await queue.marshal.do(Purge(frozenset({held.number}), -HOUR)) == 1
-        assert await queue.rows(t.seen) == []
+        after = await everything(queue)
+        (purged,) = await queue.rows(t.message, id=held.number)
+        assert purged["purged"] is not None
+        gone = {name: [row for row in rows if row not in after[name]] for name, rows in before.items()}
+        assert {name: [row.get("message", row.get("id")) for row in rows] for name, rows in gone.items() if rows} == {
+            "seen": [held.number] * 2,
+            "message_detail": [held.number],
+            "message": [held.number],  # it says when
+            "head": [1],
+        }
         await queue.marshal.do(Look(operator, held.number))
-        assert await queue.rows(t.seen) == []
+        assert await queue.rows(t.seen, message=held.number) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rcqueue.client.http import ApiProblem
-from rcqueue.model.access import Grant
+from rcqueue.model.access import ROLES, Grant
 from rcqueue.server.marshal import Refusal, standing
 from rcqueue.server.marshal.clockwork import Clockwork
 from rcqueue.server.marshal.people import ChangePerson
@@ -17,6 +17,7 @@ from rcqueue.server.store import tables as t
 
 from .harness import NAMES, Queue
 from .live import Live, mail
+from .test_classes import NARROW
 
 
 @pytest.fixture
@@ -71,14 +72,24 @@ async def test_it_ends_with_the_lease_or_the_session_or_the_right(queue: Queue, 
     assert await queue.rows(t.standing) == []
 
 
-async def test_no_filter_takes_what_its_holder_may_not_see_the_grounds_of(queue: Queue):
+async def test_no_filter_takes_what_its_holder_may_not_see_the_grounds_of(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+):
     """The subject is of a class that they have at one customer and lack at another: nothing is learned by claiming."""
+    monkeypatch.setitem(ROLES, NARROW.name, NARROW)
     await stand(queue, "operator", "subject:hello")
     assert await holders(queue, (await queue.hold()).number) == {0: NAMES["operator"]}
-    admin, role = (await queue.session("admin")).session, NAMES["operator"]
-    await queue.marshal.do(ChangePerson(admin, "revoke", role, (Grant("operator", "all"),)))
-    await queue.marshal.do(ChangePerson(admin, "grant", role, (Grant("auditor", "all"),)))
-    assert await holders(queue, (await queue.hold()).number) == {}  # who may look and not claim
+    admin, name = (await queue.session("admin")).session, NAMES["operator"]
+    for what, grant in (
+        ("revoke", Grant("operator", "all")),
+        ("grant", Grant("operator", "acme")),
+        ("grant", Grant(NARROW.name, "bank")),
+        ("grant", Grant("auditor", "books")),
+    ):
+        await queue.marshal.do(ChangePerson(admin, what, name, (grant,)))
+    assert await holders(queue, (await queue.hold(customer="acme")).number) == {0: name}
+    assert await holders(queue, (await queue.hold(customer="bank")).number) == {}
+    assert await holders(queue, (await queue.hold(customer="books")).number) == {}  # who may look and not claim
 
 
 async def test_few_of_one_person_and_none_of_who_may_claim_nothing(queue: Queue):
