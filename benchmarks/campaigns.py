@@ -21,7 +21,7 @@ from typing import NamedTuple
 from benchmarks.figures import Figure
 from rcqueue.demo import campaigns
 from rcqueue.demo.mail import Sample, messages
-from rcqueue.model.fields import domain_of
+from rcqueue.model.folding import domain_of
 from rcqueue.server.marshal.campaigns import Marked, assign
 from rcqueue.server.reading.scan import scan
 from rcqueue.server.reading.traits import traits

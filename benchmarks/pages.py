@@ -22,7 +22,8 @@ from sqlalchemy import Connection, insert
 
 from benchmarks.figures import Figure
 from rcqueue.model.access import Access, DataClass, Grant
-from rcqueue.model.fields import STATUSES, domain_of
+from rcqueue.model.fields import STATUSES
+from rcqueue.model.folding import domain_of
 from rcqueue.model.ids import new_message_id
 from rcqueue.model.query import SORTS, parse
 from rcqueue.server.store import tables as t

@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
 
 from rcqueue.model.access import ROOT
-from rcqueue.model.fields import ascii_domain
+from rcqueue.model.folding import ascii_domain
 
 DAY = 86400 * 1_000_000
 SECOND = 1_000_000

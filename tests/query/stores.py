@@ -13,7 +13,8 @@ from sqlalchemy.pool import StaticPool
 
 from rcqueue.model.access import Access, Grant
 from rcqueue.model.facts import Facts, MailFacts
-from rcqueue.model.fields import STATUSES, VERDICTS, domain_of
+from rcqueue.model.fields import STATUSES, VERDICTS
+from rcqueue.model.folding import domain_of
 from rcqueue.model.ids import new_message_id
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.query_sql import terms_of, words_of

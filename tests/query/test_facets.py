@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rcqueue.model.access import ROLES, Access, DataClass, Grant, covers
 from rcqueue.model.facet import FACETS, chosen, term_of
 from rcqueue.model.facts import Facts
-from rcqueue.model.fields import domain_of, fold_ascii
+from rcqueue.model.folding import domain_of, fold_ascii
 from rcqueue.model.query import QueryForbidden, matching, parse
 from rcqueue.server.store import facets as counted
 from rcqueue.server.store.facets import facets

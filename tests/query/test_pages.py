@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sqlalchemy import delete
 
 from rcqueue.model.access import Access, DataClass, Grant, Right
-from rcqueue.model.fields import STATUSES, VERDICTS, fold_ascii
+from rcqueue.model.fields import STATUSES, VERDICTS
+from rcqueue.model.folding import fold_ascii
 from rcqueue.model.ids import encode_message, new_message_id
 from rcqueue.model.mail import Row
 from rcqueue.model.query import EVERY, SORTS, QueryForbidden, matching, parse

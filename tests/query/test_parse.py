@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from rcqueue.model.access import ROLES, DataClass
 from rcqueue.model.facts import Facts, MailFacts
-from rcqueue.model.fields import FIELDS, STATUSES, VERDICTS, domain_of, fold_words, words_of
+from rcqueue.model.fields import FIELDS, STATUSES, VERDICTS
+from rcqueue.model.folding import domain_of, fold_words, words_of
 from rcqueue.model.ids import encode_mail, encode_message
 from rcqueue.model.query import (
     EVERY,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rcqueue.model.fields import fold_address
+from rcqueue.model.folding import fold_address
 from rcqueue.model.scan import ScanResult
 from rcqueue.server.reading.deep import read_deep
 from rcqueue.server.scan.attachments import Contents

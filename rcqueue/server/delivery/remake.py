@@ -16,7 +16,7 @@ from email.utils import format_datetime
 from hashlib import sha256
 
 from rcqueue.model.act import ReleaseAs
-from rcqueue.model.fields import ascii_domain, domain_of
+from rcqueue.model.folding import ascii_domain, domain_of
 from rcqueue.model.mail import Attachment
 from rcqueue.safe_text import safe_text
 from rcqueue.server.reading.deep import Deep

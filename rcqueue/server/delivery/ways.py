@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, select
 
 from rcqueue.model.act import POSTMASTER, ReleaseAs
-from rcqueue.model.fields import domain_of
+from rcqueue.model.folding import domain_of
 from rcqueue.model.mail import Dsn, VerdictDetail
 from rcqueue.model.scan import Action, ScanResult
 from rcqueue.server.config import Release

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from rcqueue.model.access import Right
 from rcqueue.model.act import Way
-from rcqueue.model.fields import domain_of
+from rcqueue.model.folding import domain_of
 from rcqueue.model.ids import MAX_RECIPIENTS, new_message_id
 from rcqueue.model.mail import Receipt, VerdictDetail
 from rcqueue.server.passes import Pass

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rcqueue.model.fields import domain_of
+from rcqueue.model.folding import domain_of
 from rcqueue.server.store import tables as t
 from rcqueue.server.store.journal import Draft
 from rcqueue.server.store.query_sql import terms_of, words_of

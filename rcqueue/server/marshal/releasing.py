@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from rcqueue.model.access import Access, DataClass, Right
 from rcqueue.model.act import POSTMASTER, ActBody, MailResult, ReleaseAs, Result, SettleAs, Way
-from rcqueue.model.fields import domain_of
+from rcqueue.model.folding import domain_of
 from rcqueue.model.ids import MAX_RECIPIENTS, encode_mail
 from rcqueue.server.store.rows import RowDict, Rows
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from rcqueue.model.access import Access, Right
 from rcqueue.model.act import Reach
-from rcqueue.model.fields import domain_of
+from rcqueue.model.folding import domain_of
 from rcqueue.model.ids import encode_mail
 from rcqueue.model.query import Query
 from rcqueue.server.config_values import longest_match

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rcqueue.model.access import Access, Right
 from rcqueue.model.act import ActBody, MailResult, Result, SenderScope, Verb
-from rcqueue.model.fields import fold_address
+from rcqueue.model.folding import fold_address
 from rcqueue.model.ids import parse_id
 from rcqueue.server.scan.senders import pattern_of
 from rcqueue.server.store import tables as t

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter
 from sqlalchemy import Connection, bindparam, select
 
 from rcqueue.model.access import Access, DataClass, Right, covers
-from rcqueue.model.fields import domain_of
+from rcqueue.model.folding import domain_of
 from rcqueue.model.ids import encode_mail, encode_message
 from rcqueue.model.mail import (
     Envelope,

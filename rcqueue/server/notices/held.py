@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from rcqueue.model.fields import fold_ascii
+from rcqueue.model.folding import fold_ascii
 from rcqueue.server.marshal.notices import KIND, Due, Wanted
 from rcqueue.server.marshal.requests import DANGEROUS
 from rcqueue.server.store import tables as t

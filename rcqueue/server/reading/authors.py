@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from rcqueue.model.fields import domain_of, fold_address, fold_ascii
+from rcqueue.model.folding import domain_of, fold_address, fold_ascii
 from rcqueue.model.mail import Author, AuthResult
 from rcqueue.server.reading import caps
 from rcqueue.server.reading.lookalike import Own, domain_marks, related, scripts, skeleton

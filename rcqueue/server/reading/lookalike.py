@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
-from rcqueue.model.fields import ascii_domain
+from rcqueue.model.folding import ascii_domain
 
 LONGEST = 253  #: characters of a domain that is looked at
 _LEAST = 4  #: letters that the first label of a domain of ours has, for another by one letter to look like it

@@ -18,7 +18,7 @@ from itertools import groupby
 
 from rensa import RMinHash
 
-from rcqueue.model.fields import domain_of, fold_ascii
+from rcqueue.model.folding import domain_of, fold_ascii
 
 from .charsets import clean, from_charset, guess
 from .html_text import html_text

@@ -9,7 +9,7 @@ from pydantic import Field
 from sqlalchemy import Connection, func, or_, select
 
 from rcqueue.model.access import Access, Right, covers
-from rcqueue.model.fields import fold_ascii
+from rcqueue.model.folding import fold_ascii
 from rcqueue.model.mail import Wire
 from rcqueue.server.config_values import Domain, longest_match
 from rcqueue.server.marshal import Refusal

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from sqlalchemy import Connection, select
 
 from rcqueue.model.access import Access, DataClass, Right
-from rcqueue.model.fields import fold_address
+from rcqueue.model.folding import fold_address
 from rcqueue.model.mail import from_us, to_us
 from rcqueue.model.policy import SenderBody, SenderEnd, SenderLine, Senders
 from rcqueue.server.marshal import Refusal

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rcqueue.model.access import covers
-from rcqueue.model.fields import ascii_domain, fold_address, fold_ascii
+from rcqueue.model.folding import ascii_domain, fold_address, fold_ascii
 from rcqueue.model.mail import from_us
 from rcqueue.server.reading.scan import scan
 

@@ -17,7 +17,8 @@ from sqlalchemy import Connection, select
 
 from rcqueue.model.access import ROOT, Access
 from rcqueue.model.facet import FACETS, Facet, FacetValue, term_of
-from rcqueue.model.fields import ALL_OF_IT, domain_of, fold_ascii
+from rcqueue.model.fields import ALL_OF_IT
+from rcqueue.model.folding import domain_of, fold_ascii
 from rcqueue.model.query import Query
 
 from . import tables as t

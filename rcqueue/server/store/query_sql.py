@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, false, func, literal_column, not_, or_, select, true
 
-from rcqueue.model import fields
+from rcqueue.model import fields, folding
 from rcqueue.model.access import ROOT
 from rcqueue.model.facts import Facts, MailFacts
 from rcqueue.model.fields import COMPARE, STATUSES, Term
@@ -49,10 +49,10 @@ def terms_of(message: Mapping[str, Any], recipients: Iterable[str]) -> list[str]
     """The postings of a message, given its row of the table `message` and the addresses of its mails."""
     terms = {f"customer:{path}": None for path in upwards(message["customer"], "/", from_left=True) if path != ROOT}
     for field, addresses in (("from", (message["from_email"], message["sender"])), ("to", recipients)):
-        for address in map(fields.fold_ascii, addresses):
+        for address in map(folding.fold_ascii, addresses):
             if address:
                 terms[f"{field}:{address}"] = None
-            for domain in upwards(fields.domain_of(address), ".", from_left=False):
+            for domain in upwards(folding.domain_of(address), ".", from_left=False):
                 terms[f"{field}:{domain}"] = None
     for campaign in (message["campaign"], message["campaign_open"]):
         if campaign:
@@ -64,7 +64,7 @@ def terms_of(message: Mapping[str, Any], recipients: Iterable[str]) -> list[str]
 
 def words_of(message: Mapping[str, Any], recipients: Iterable[str]) -> str:
     """The column `words` of a message, given the rest of its row and the addresses of its mails."""
-    return fields.words_of(message["subject"], message["from_email"], message["sender"], recipients)
+    return folding.words_of(message["subject"], message["from_email"], message["sender"], recipients)
 
 
 def upwards(path: str, separator: str, *, from_left: bool) -> list[str]:

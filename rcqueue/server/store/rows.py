@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Table
 
 from rcqueue.model.access import Access, Grant
-from rcqueue.model.fields import fold_address
+from rcqueue.model.folding import fold_address
 from rcqueue.model.ids import MAX_RECIPIENTS
 
 from . import statements
