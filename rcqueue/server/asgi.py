@@ -14,6 +14,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 from sqlalchemy import Connection, func, select
+from starlette.types import ASGIApp
 
 from rcqueue import __version__
 from rcqueue.model.health import WayIn
@@ -62,6 +63,7 @@ from rcqueue.server.routes import (
     scans,
     senders,
 )
+from rcqueue.server.routes.bound import Bound
 from rcqueue.server.routes.deps import Parts
 from rcqueue.server.rules import Pushes
 from rcqueue.server.rules.push import last_rules
@@ -215,7 +217,8 @@ class Server:
             await stack.enter_async_context(self._running(folder.run(), "amavis-folder"))
             ways.append(_follower("amavis", folder, amavis.folder))
         await stack.enter_async_context(self._running(self.monitor.run(), "health"))
-        await stack.enter_async_context(self._http(build_app(parts)))
+        most = 2 * max(config.smtp.size_limit, self.judge.size_limit)
+        await stack.enter_async_context(self._http(Bound(build_app(parts), most)))
 
     def _committed(self, seq: int, kinds: frozenset[str]) -> None:
         self.rules.tell(kinds)
@@ -234,7 +237,7 @@ class Server:
             await asyncio.gather(task, return_exceptions=True)
 
     @contextlib.asynccontextmanager
-    async def _http(self, app: FastAPI) -> AsyncIterator[None]:
+    async def _http(self, app: ASGIApp) -> AsyncIterator[None]:
         http = self.config.http
         family = socket.AF_INET6 if ":" in http.listen.host else socket.AF_INET
         listener = socket.create_server((http.listen.host, http.listen.port), family=family, backlog=512)

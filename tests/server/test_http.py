@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 from rcqueue.client.http import ApiProblem
 from rcqueue.model.act import ActBody, ActRequest, Verb
 from rcqueue.model.mail import Part
+from rcqueue.server.routes import bound
 
 from .live import Live, mail
 
@@ -169,3 +171,21 @@ async def test_a_page_that_starts_at_no_mail_says_so(live: Live):
     with pytest.raises(ApiProblem) as refused:
         await live.api("ben").page(sort="score", at="0000000000001")
     assert (refused.value.type, refused.value.status) == ("not-found", 404)
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_a_request_that_is_too_long_is_refused_unread_whoever_asks(live: Live, declared: bool):
+    """Signed in or not. It is answered at once, though no end of it comes."""
+    chunk = b"%x\r\n%b\r\n" % (1 << 20, b"x" * (1 << 20))
+    for path, most in (("/api/v1/login", bound.BODY), ("/api/v1/acts", bound.BODY), ("/acpi", 100 << 20)):
+        if most > bound.BODY and not declared:
+            continue  # so much is not sent here
+        length = f"Content-Length: {most + 1}" if declared else "Transfer-Encoding: chunked"
+        reader, writer = await asyncio.open_connection("127.0.0.1", live.config.http.listen.port)
+        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{length}\r\n\r\n"
+        writer.write(head.encode() + (b"" if declared else 5 * chunk))
+        async with asyncio.timeout(10):
+            said = await reader.readuntil(b"}")
+        writer.close()
+        assert said.startswith(b"HTTP/1.1 413 ") and b"urn:rcqueue:too-large" in said
+        assert f"at most {most} bytes were expected".encode() in said
