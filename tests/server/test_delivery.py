@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import Counter
 
 import pytest
 
@@ -51,6 +52,17 @@ async def test_tricky_messages_arrive_as_stored_line_ends_aside(queue, hop, post
         release = (await queue.mail(held[name].id))["release"]
         assert got[release] == re.sub(rb"\r\n|\r|\n", b"\r\n", raw), name
         assert entries[release].get("normalised", False) == (got[release] != raw), name
+
+
+async def test_what_is_begun_at_once_is_4_mb_at_most_beyond_the_first(queue, hop, post):
+    """What is begun is in memory, and can't be recalled."""
+    raw = MAIL + (b"x" * 76 + b"\r\n") * 40_000
+    held = [await released(queue, "ben@example.org", raw + b"%d\r\n" % n) for n in range(3)]
+    await post.start()
+    for one in held:
+        await becomes(queue, one, "RELEASED")
+    begun = Counter(row["started"] for row in await queue.rows(t.attempt))  # of one transaction
+    assert sorted(begun.values()) == [1, 2]
 
 
 @pytest.mark.parametrize("end", [b"\n.\n", b"\n.\r\n", b"\r.\r", b"\r.\r\n", b"\r\n.\n", b"\r\n.\r", b"\r\r\n.\r\n"])

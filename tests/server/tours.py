@@ -377,7 +377,7 @@ class Guest:
         async with self.wire("cli") as wire:
             environment = {"RCQUEUE_SERVER": wire.url, "RCQUEUE_TOKEN_FILE": str(token)}
             watch = await self._process(environment, "watch", "--json") if processes else None
-            for words in _commands(self.ids, self.folder):
+            for words in commands(self.ids, self.folder):
                 await self._run(environment, *words)
             if watch is None:
                 return
@@ -445,7 +445,7 @@ def _named(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(words[:2]) if words[0] in _GROUPS else tuple(words[:1])
 
 
-def _commands(ids: Sequence[str], folder: Path) -> list[tuple[str, ...]]:
+def commands(ids: Sequence[str], folder: Path) -> list[tuple[str, ...]]:
     """What is run in this process."""
     four, five = ids[4], ids[5]
     found: list[tuple[str, ...]] = [("whoami",), ("whoami", "--json"), ("status",), ("acts",), ("acts", "none")]
