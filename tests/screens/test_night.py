@@ -3,6 +3,7 @@ screen that is left alone."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gc
 import json
@@ -261,13 +262,36 @@ async def test_a_page_or_a_question_that_is_open_goes_too() -> None:
     async with terminal(queue()) as t:
         await t.press("enter")
         await t.shows("Subject  You have been selected")
+        await t.press("b")
+        await t.shows("your password expires today")
         await t.press("n")
         await t.until(lambda: isinstance(t.app.screen, Ask))
         t.app._last_key = time.monotonic() - rcqueue.app.IDLE
         await t.until(lambda: isinstance(t.app.screen, LoginScreen))
-        assert "selected" not in t.text and len(t.app.screen_stack) == 2
+        assert "selected" not in t.text and "password expires" not in t.text and len(t.app.screen_stack) == 2
+        await t.until(lambda: not in_memory(Text), "nothing that was read is in memory")
         await t.press("ctrl+q")  # leaves from there too
         await t.until(lambda: not t.app.is_running)
+
+
+async def test_what_was_asked_for_before_and_comes_after_is_not_taken_in() -> None:
+    async with terminal(queue()) as t:
+        part, due = t.api.part, asyncio.Event()
+
+        async def late(*of: Any) -> Any:
+            answer = await part(*of)
+            await due.wait()
+            return answer
+
+        t.api.part = late
+        await t.press("tab", "tab", "tab", "b")
+        await t.until(lambda: any(call[2] == "text" for call in t.calls("part")))
+        t.app._last_key = time.monotonic() - rcqueue.app.IDLE
+        await t.until(lambda: isinstance(t.app.screen, LoginScreen))
+        assert in_memory(Text)  # on its way
+        due.set()
+        await t.until(lambda: not in_memory(Text), "nothing of it")
+        assert not t.app.queue.reading.parts and "your password" not in t.text
 
 
 async def test_a_sign_in_that_ended_at_the_server_is_the_same() -> None:
