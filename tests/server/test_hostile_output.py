@@ -31,7 +31,11 @@ from .tours import commands
 KINDS = 182  #: so many messages are one of each kind
 SAID = "\x1b]0;owned\x07\x1b[31m\x9b2J\u202e\u200b\x00\x7f[bold]"
 #: It may stand in a script's own arguments, and come back in what is wrong with them.
-SAYING = (("list", f"colour:{SAID}"), ("list", "--sort", SAID), ("show", SAID), ("show", "--part", SAID, SAID), (SAID,))
+NO_FILE = "/" + SAID.replace("\0", "")
+SAYING = (
+    *(("list", f"colour:{SAID}"), ("list", "--sort", SAID), ("list", "--profile", SAID)),
+    *(("show", SAID), ("show", "--part", SAID, SAID), ("import", NO_FILE), ("scan", NO_FILE), (SAID,)),
+)
 #: How far an act on many is, which a terminal shows in place.
 PROGRESS = re.compile(r"\r\x1b\[K|\r\[=* *\] [\d,.%/ a-z]*\x1b\[K")
 #: What is opened, part by part.
