@@ -263,6 +263,9 @@ class Acting:
         given = await ask(action, None)
         if given is None:
             return
+        if marks and not (marks := [id for id in marks if id in self.desk.view.marks]):
+            self.app.flash("all that was marked has left the list: nothing done", "warn")
+            return
         from rcqueue.model.act import ActRequest
         from rcqueue.model.query import parse
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from rcqueue.model.act import ReleaseAs, SenderScope, SenderWish
+from rcqueue.model.mail import Status
 from rcqueue.screens.options import addresses, days
 from tests.screens.terminal import Terminal, queue, terminal
+from tests.screens.test_queue import bob
 
 
 async def sent(t: Terminal) -> dict[str, object]:
@@ -97,6 +99,25 @@ async def test_many_are_asked_how_and_then_how_many() -> None:
         assert (request.verb, request.learn, len(request.ids)) == ("delete", True, 2)
         await t.press("4", "4", "enter")
         await t.until(lambda: t.calls("confirm_act"))
+
+
+@pytest.mark.parametrize("left", [1, 0])
+async def test_what_leaves_the_list_while_it_is_asked_how_is_not_acted_on(left: int) -> None:
+    store = queue()
+    async with terminal(store) as t:
+        await t.press("j", "j", "v", "v", "ctrl+d")
+        await t.shows("Delete what is marked, and how?")
+        marked = list(t.app.queue.view.marks)
+        for message in marked[left:]:
+            bob(store, "release", message, status=Status.RELEASED)
+        await t.until(lambda: len(t.app.queue.view.marks) == left)
+        await t.press("enter")
+        if left:
+            await t.shows("of 1 marked message")
+            assert [request.ids for _, request in t.calls("store_act")] == [marked[:1]]
+        else:
+            await t.until(lambda: "all that was marked has left the list: nothing done" in t.flash)
+            assert not t.calls("store_act")
 
 
 async def test_the_mail_that_is_open_too() -> None:
