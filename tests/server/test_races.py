@@ -7,7 +7,7 @@ import random
 from collections import Counter, defaultdict
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from rcqueue.model.act import ActAnswer, ActBody, ActRequest, Verb
 from rcqueue.server.marshal import Idempotency, Refusal
@@ -186,6 +186,21 @@ async def test_an_act_on_many_goes_on_after_a_restart(queue: Queue, monkeypatch:
         await asyncio.sleep(0.02)
     assert {await queue.status(m.id) for m in held} == {"DELETED"}
     assert len(await queue.entries("act.done")) == 1
+
+
+async def test_an_act_on_many_of_a_session_whose_lease_is_over_keeps_its_claims_that_have_an_end(queue: Queue):
+    held, admin = await queue.hold(), await queue.session("admin")
+    await queue.act("admin", "claim", held.id, for_seconds=3600)
+    claims = await queue.rows(t.claim)
+    request = ActRequest(verb=Verb.TAKEOVER, ids=[held.id], reason="the shift ends")
+    act = await queue.marshal.store_act(admin, request)
+    await queue.marshal.do(many.ConfirmAct(act, admin.session, 1, queue.terms))
+    with queue.database.write_engine.begin() as connection:
+        connection.execute(update(t.session).values(lease=0).where(t.session.c.id == admin.session))
+    while await queue.marshal.do(many.StepAct(act, queue.terms)):
+        pass
+    assert [row["result"] for row in await queue.rows(t.act_mail, act=act)] == ["refused"]
+    assert await queue.rows(t.claim) == claims
 
 
 @pytest.mark.parametrize("first", ["purge", "hold"])

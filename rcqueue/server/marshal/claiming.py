@@ -20,13 +20,13 @@ def claim(d: Doing, n: int, mail: RowDict) -> MailResult | None:
     assert session is not None
     by_lease = session["kind"] == "terminal" and not d.body.for_seconds
     until = None if by_lease else d.change.now + (d.body.for_seconds * SECOND if d.body.for_seconds else API_CLAIM)
+    if lapsed(d, {"session": d.who.session, "account": d.who.account, "until": until}):
+        return not_done(d, n, Result.REFUSED, mail, "the session that asked for the claim has ended")
     held = d.change.claim_on(n)
     if held and held["session"] == d.who.session and not lapsed(d, held):  # mine already: the fence stays
         d.change.rows.put(t.claim, (d.change.id, n), {"until": until})
         d.fence = max(d.fence or 0, held["fence"])
         return None
-    if lapsed(d, {"session": d.who.session, "account": d.who.account, "until": until}):
-        return not_done(d, n, Result.REFUSED, mail, "the session that asked for the claim has ended")
     d.change.grant(n, d.who.session, d.who.account, until)
     d.fence = d.change.seq
     return None
