@@ -99,7 +99,7 @@ async def _history(args: argparse.Namespace, api: Api, out: Out) -> int:
             else:
                 row = entry.row
                 now = (row.status, row.fromEmail) if row is not None else ("", "")
-                table.row([entry.seq, out.when(entry.at), entry.kind, entry.message, *now, entry.note])
+                table.row([entry.seq, out.when(entry.at), entry.kind, entry.message, *now, entry.said])
         left, before = max(0, left - len(page.entries)), page.next
         if before is None:
             break

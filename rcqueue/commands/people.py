@@ -165,7 +165,7 @@ async def _audit(args: argparse.Namespace, api: Api, out: Out) -> int:
                 out.json(entry)
             else:
                 on = entry.mails[0].id if len(entry.mails) == 1 else entry.message
-                table.row([entry.seq, out.when(entry.at), entry.actor, entry.kind, on, entry.note])
+                table.row([entry.seq, out.when(entry.at), entry.actor, entry.kind, on, entry.said])
         since = page.next
         left = None if left is None else left - len(page.entries)
         if since is None:

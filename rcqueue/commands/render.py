@@ -59,7 +59,7 @@ def render(model: PartModel, when: When) -> Iterator[str]:
         yield from _receipt(model, when)
     elif isinstance(model, History):
         for entry in model.entries:
-            said = "; ".join(filter(None, (entry.note, *_facts(entry.facts))))
+            said = "; ".join(filter(None, (entry.said, *_facts(entry.facts))))
             yield f"{when(entry.at)}  {entry.seq}  {entry.kind:<14}  {entry.actor}  {said}".rstrip()
     elif isinstance(model, Timeline):
         if model.more:

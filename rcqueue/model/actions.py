@@ -42,6 +42,7 @@ class Action:
 _HELD = ("ONHOLD",)
 _Q = ("queue", "message")
 _ALL_OF_IT = (*_Q, "campaigns")  # also where one key acts on all of a campaign
+_DONE_AT = (*_ALL_OF_IT, "people", "acts", "act", "filters", "outgoing", "history")  # where something is done
 _LISTS = (
     "queue",
     "campaigns",
@@ -411,7 +412,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("view.widen", "take the last term of the filter back", "backspace", ("facets",), footer="takes back"),
     Action("view.letters", "jump to a row by its letter", "apostrophe"),
     Action("view.pause", "hold the view still, and go on", "z"),
-    Action("view.copy", "the rc_acpi.sh request of what was just done", "y"),
+    Action("view.copy", "the rc_acpi.sh request of what was just done", "y", _DONE_AT),
     Action("view.campaign", "open its mails", "enter", ("campaigns",), footer="open"),
     Action("view.jump", "jump to a time or an id", "ctrl+g"),
     Action(

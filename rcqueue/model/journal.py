@@ -34,6 +34,20 @@ class Entry(Wire):
     note: str | None = None  #: reason, note or reply, where the viewer may see it
     facts: dict[str, Any] = {}  #: more of what was done: of an attempt its `queue_id` at the next hop, `tls` ...
 
+    @property
+    def said(self) -> str:
+        """Its note; of a denied act before that what was denied, where, and for want of what: `release at acme/sales:
+        no right to release`."""
+        denied, facts = "", self.facts
+        if self.kind == "denied":
+            denied = str(facts.get("verb", ""))
+            denied += f" the {facts['part']}" if "part" in facts else ""
+            denied += f" of {facts['count']:,} mails" if "count" in facts else ""
+            denied += f" at {facts['customer']}" if "customer" in facts else ""
+            lacks = facts.get("right") or facts.get("class")
+            denied += f": no right to {lacks}" if lacks else f": at most {facts['cap']:,}" if "cap" in facts else ""
+        return "; ".join(filter(None, (denied, self.note)))
+
 
 class Hello(Wire):
     api: int

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rcqueue.model.act import ActBody, ActRequest, Manner
     from rcqueue.model.query import Query
 
+UNSAID = "..."  #: in the place of a password, which no request has: the server refuses one so short
 _SET = {"release": "RELEASED", "delete": "DELETED", "restore": "ONHOLD", "recall": "ONHOLD", "extend": "ONHOLD"}
 _KEYS = {"for_seconds": "for", "settle": "as", "query": "filter"}  # where /acpi calls it otherwise
 _LEFT_OUT = {"as_of", "fence", "verb", "ids"}
@@ -24,21 +25,24 @@ def of_list(query: Query) -> str:
     return _written(_terms(query))
 
 
+def of(cmd: str, **arguments: Any) -> str:
+    """Any other action of the registry; an argument that is None is left out."""
+    return _written({"cmd": cmd, **{key: value for key, value in arguments.items() if value is not None}})
+
+
 def of_act(verb: str, id: str, body: ActBody) -> str:
-    return _written({"cmd": f"mail.{verb}", "id": id, **_manner(body)})
+    return of(f"mail.{verb}", id=id, **_manner(body))
 
 
 def of_many(request: ActRequest, count: int, query: Query) -> str:
-    """An act on what was marked, or on all that match `query`. A verb that `set` does not know takes ids: those that
-    the list before it gives."""
+    """An act on what was marked, or on all that match `query`: by `set` what that knows."""
     given = {key: value for key, value in _manner(request).items() if key != "filter"}
     if request.ids is not None:
-        return _written({"cmd": f"mail.{request.verb}", "id": request.ids, **given})
-    if request.verb in _SET:
+        return of(f"mail.{request.verb}", id=request.ids, **given)
+    if request.verb in _SET and request.sender is None:
         done = {"set": _SET[request.verb], "confirmation": True, "expect": count}
         return _written(_terms(query) | done | given)
-    ids = _written(_terms(query) | {"fields": ["id"]})
-    return f"{ids}\n{_written({'cmd': f'mail.{request.verb}', 'id': ['...'], **given})}"
+    return of(f"mail.{request.verb}", filter=request.query, expect=count, **given)
 
 
 def _terms(query: Query) -> dict[str, Any]:

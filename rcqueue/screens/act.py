@@ -92,9 +92,9 @@ class ActScreen(Page):
         self.app.work(self._stop())
 
     async def _stop(self) -> None:
-        if await self.app.call(self.desk.api.stop_act(self.act.id)) is not None:
-            self.app.flash(f"stopping; {number(self.act.done)} done")
-            await self._read()
+        said = f"stopping; {number(self.act.done)} done"
+        await self.change(self.desk.api.stop_act(self.act.id), said, "act.stop", id=self.act.id)
+        await self._read()
 
     def do_act_undo(self) -> None:
         if (acting := self.app.queue.acting) is not None:

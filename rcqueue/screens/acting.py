@@ -323,6 +323,7 @@ class Acting:
         """Takes back what can be of an act; it needs no question, since time may be short and nothing is lost by it."""
         if (undo := await self.app.call(self.desk.api.undo_act(act.id))) is None:
             return
+        self.request = acpi.of("act.undo", id=act.id)
         act = await self.app.call(self.desk.api.act_progress(act.id), quiet=True) or act
         self.app.flash(phrases.undoing(undo, act), "" if undo.count == act.done else "warn")
         await self._follow(undo)
@@ -358,7 +359,8 @@ class Acting:
         return act
 
     async def stop(self) -> None:
-        if self.running is not None and await self.app.call(self.desk.api.stop_act(self.running.id)) is not None:
+        if (act := self.running) is not None and await self.app.call(self.desk.api.stop_act(act.id)) is not None:
+            self.request = acpi.of("act.stop", id=act.id)
             self.app.flash("stopping")
 
 

@@ -76,6 +76,5 @@ class ActsScreen(Page):
             self.app.work(self._stop(act))
 
     async def _stop(self, act: str) -> None:
-        if await self.app.call(self.desk.api.stop_act(act)) is not None:
-            self.app.flash("stopping")
-            await self._read()
+        await self.change(self.desk.api.stop_act(act), "stopping", "act.stop", id=act)
+        await self._read()

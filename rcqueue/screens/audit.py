@@ -45,5 +45,5 @@ class AuditScreen(Page):
             (entry.actor, ""),
             (entry.kind, "warn" if entry.kind == "denied" else ""),
             (entry.message or "", "dim"),
-            (entry.note or "", ""),
+            (entry.said, ""),
         ]

@@ -15,9 +15,9 @@ from rcqueue.widgets.filter_bar import FilterBar
 from rcqueue.widgets.keymap import key
 from rcqueue.widgets.queue_table import QueueTable
 
-from . import acpi, frame, phrases
+from . import frame, phrases
 from .columns import Columns
-from .dialogs import Ask, Told
+from .dialogs import Ask
 from .jump import jump_check, jump_target
 from .narrowing import Narrowing
 
@@ -226,14 +226,3 @@ class Finding(Screen[None]):
         """Puts a filter and an order in force."""
         if self._search(text, sort):
             self.app.flash(f"sorted: {phrases.order(sort)}")
-
-    def do_view_copy(self) -> None:
-        """The request of the last act, or before there was one that of the list."""
-        assert self.desk is not None and self.acting is not None
-        requests = [("The last act", self.acting.request)] if self.acting.request else []
-        requests.append(("This list", acpi.of_list(self.desk.query)))
-        copied = self.app.settings.copy
-        if copied:
-            self.app.copy_to_clipboard(requests[0][1])
-        sentence = "It is in the clipboard of your terminal." if copied else "To be copied by hand."
-        self.app.push_screen(Told(sentence, [f"{name}:\n{request}" for name, request in requests]))

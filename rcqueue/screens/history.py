@@ -11,6 +11,7 @@ from rcqueue.widgets.keymap import Situation, bindings
 from rcqueue.widgets.line import Piece
 from rcqueue.widgets.text import address, age, number, plural
 
+from . import acpi
 from .dialogs import Ask
 from .page import Page
 
@@ -71,14 +72,16 @@ class HistoryScreen(Page):
     def _row(self, entry: Entry) -> list[Piece]:
         row = entry.row
         undone = _undoing(entry) is not None
-        said = " / ".join(filter(None, [row.subject if row is not None else "", entry.note]))
+        said = [row.subject if row is not None else "", entry.said]
+        if entry.kind == "denied":
+            said.reverse()
         return [
             (age((self.app.clock() - entry.at).total_seconds()), "dim"),
             (entry.kind.removeprefix("mail."), "warn" if entry.kind == "denied" else ""),
             (number(len(entry.mails)) if len(entry.mails) > 1 else "", ""),
             (row.status if row is not None else "", "" if undone else "dim"),
             (address(row.fromEmail or "", WIDE) if row is not None else "", ""),
-            (said, ""),
+            (" / ".join(filter(None, said)), ""),
         ]
 
     def _entry(self) -> Entry | None:
@@ -138,6 +141,7 @@ class HistoryScreen(Page):
             done += answer.done if answer is not None else 0
         if done:
             self.app.flash(f"{verb}: {plural(done, 'mail')}")
+            self.app.queue.did(acpi.of(f"mail.{verb}", id=[mail.id for mail in entry.mails]))
         await self._read()
 
 

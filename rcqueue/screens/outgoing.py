@@ -12,6 +12,7 @@ from rcqueue.widgets.keymap import Situation, bindings, key
 from rcqueue.widgets.line import Piece
 from rcqueue.widgets.text import address, age, clock, number, plural
 
+from . import acpi
 from .acting import settle_check
 from .dialogs import Ask, some
 from .page import Page
@@ -142,6 +143,7 @@ class OutgoingScreen(Page):
             self.app.flash(f"{_to(mail)}: {error}", "bad")
         else:
             self.app.flash(f"{_to(mail)} {said}")
+            self.app.queue.did(acpi.of_act(verb, mail.id, body))
         await self._read()
 
     def do_outgoing_pause(self) -> None:
@@ -172,14 +174,8 @@ class OutgoingScreen(Page):
             await self._set(hop, "limit", reason, said, rate)
 
     async def _set(self, hop: NextHopState, verb: str, reason: str, said: str, rate: int | None = None) -> None:
-        from rcqueue.client.http import ApiProblem, Unreachable
-
-        try:
-            await self.desk.api.set_hop(verb, hop.at, reason, rate)
-        except (ApiProblem, Unreachable) as error:
-            self.app.flash(str(error), "bad")
-        else:
-            self.app.flash(f"{hop.at} {said}")
+        call, given = self.desk.api.set_hop(verb, hop.at, reason, rate), {"id": hop.at, "reason": reason, "rate": rate}
+        await self.change(call, f"{hop.at} {said}", f"outgoing.{verb}", **given)
         await self._read()
 
 

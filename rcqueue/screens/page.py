@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import ComposeResult
@@ -12,7 +12,7 @@ from rcqueue.widgets import keymap
 from rcqueue.widgets.line import Line, Piece
 from rcqueue.widgets.plain_table import PlainTable
 
-from . import frame
+from . import acpi, frame
 
 if TYPE_CHECKING:
     from rcqueue.app import RcqueueApp
@@ -83,6 +83,18 @@ class Page(Screen[None]):
             self.changed()  # other keys may work there
         else:
             self.app.open(name)
+
+    async def change(self, call: Awaitable[object], said: str, cmd: str, **arguments: Any) -> None:
+        """Makes a change, which `/acpi` calls `cmd`; what the server refuses stands in the flash line."""
+        from rcqueue.client.http import ApiProblem, Unreachable
+
+        try:
+            await call
+        except (ApiProblem, Unreachable) as error:
+            self.app.flash(str(error), "bad")
+        else:
+            self.app.flash(said)
+            self.app.queue.did(acpi.of(cmd, **arguments))
 
     def do_view_back(self) -> None:
         self.dismiss()

@@ -51,6 +51,8 @@ def open(app: RcqueueApp, name: str) -> None:
             from .history import HistoryScreen
 
             app.push_screen(HistoryScreen())
+        case "view.copy":
+            _copy(app)
         case "wall.show" if app.api is not None:
             from .wall import WallScreen
 
@@ -63,3 +65,17 @@ def open(app: RcqueueApp, name: str) -> None:
             from .demo import DemoScreen
 
             app.push_screen(DemoScreen(app.start.demo))
+
+
+def _copy(app: RcqueueApp) -> None:
+    """The request of the last act, and that of the queue's list."""
+    from . import acpi
+    from .dialogs import Told
+
+    assert app.desk is not None and app.queue.acting is not None
+    requests = [("The last act", request)] if (request := app.queue.acting.request) else []
+    requests.append(("This list" if app.screen is app.queue else "The queue's list", acpi.of_list(app.desk.query)))
+    if app.settings.copy:
+        app.copy_to_clipboard(requests[0][1])
+    sentence = "It is in the clipboard of your terminal." if app.settings.copy else "To be copied by hand."
+    app.push_screen(Told(sentence, [f"{name}:\n{request}" for name, request in requests]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import BindingType
@@ -12,6 +11,7 @@ from rcqueue.widgets.keymap import bindings
 from rcqueue.widgets.line import Piece
 from rcqueue.widgets.text import plural
 
+from .acpi import UNSAID
 from .dialogs import Ask, some
 from .page import Page
 
@@ -47,28 +47,22 @@ class PeopleScreen(Page):
             (plural(person.sessions, "session") if person.sessions else "", style),
         ]
 
-    async def _do(self, call: Awaitable[object], said: str) -> None:
-        """Makes a change; what the server refuses it says in the flash line."""
-        from rcqueue.client.http import ApiProblem, Unreachable
-
-        try:
-            await call
-        except (ApiProblem, Unreachable) as error:
-            self.app.flash(str(error), "bad")
-        else:
-            self.app.flash(said)
+    async def _do(self, name: str, verb: str, said: str, **arguments: str) -> None:
+        await self.change(
+            self.desk.api.change_person(name, verb, arguments), said, f"people.{verb}", name=name, **arguments
+        )
         await self._read()
 
-    def _on(self, verb: str, said: str, arguments: dict[str, str] | None = None) -> None:
+    def _on(self, verb: str, said: str, **arguments: str) -> None:
         """A change to the person under the cursor that needs no more words."""
         if (name := self.table.key) is not None:
-            self.app.work(self._do(self.desk.api.change_person(name, verb, arguments), said.format(name)))
+            self.app.work(self._do(name, verb, said.format(name), **arguments))
 
     def do_people_lock(self) -> None:
-        self._on("lock", "{} is locked out of bodies", {"lock": "bodies"})
+        self._on("lock", "{} is locked out of bodies", lock="bodies")
 
     def do_people_unlock(self) -> None:
-        self._on("unlock", "{} may read bodies again, as far as the roles go", {"lock": "bodies"})
+        self._on("unlock", "{} may read bodies again, as far as the roles go", lock="bodies")
 
     def do_people_enable(self) -> None:
         self._on("enable", "{} can sign in again")
@@ -80,7 +74,7 @@ class PeopleScreen(Page):
     async def _disable(self, name: str) -> None:
         sentence = f"Disable {name}? Their sessions end and their claims go. Type {name} to confirm."
         if await self._ask(Ask(sentence, lambda typed: "" if typed == name else f"type {name}, or esc leaves")):
-            await self._do(self.desk.api.change_person(name, "disable"), f"{name} can no longer sign in")
+            await self._do(name, "disable", f"{name} can no longer sign in")
 
     def do_people_grant(self) -> None:
         if (name := self.table.key) is not None:
@@ -96,9 +90,8 @@ class PeopleScreen(Page):
         answer = await self._ask(Ask(sentence, role_check, hint="operator at acme/sales"))
         if answer:
             role, customer = role_at(answer)
-            call = self.desk.api.change_person(name, verb.lower(), {"role": role, "customer": customer})
-            said = "has" if grant else "no longer has"
-            await self._do(call, f"{name} {said} the role {role} at {customer}")
+            said = f"{name} {'has' if grant else 'no longer has'} the role {role} at {customer}"
+            await self._do(name, verb.lower(), said, role=role, customer=customer)
 
     def do_people_create(self) -> None:
         self.app.work(self._create())
@@ -116,7 +109,9 @@ class PeopleScreen(Page):
         if password:
             role, customer = role_at(given)
             grants = [RoleGrant(role=role, customer=customer)]
-            await self._do(self.desk.api.create_person(name, password, grants), f"{name} can sign in")
+            call, asked = self.desk.api.create_person(name, password, grants), {"role": role, "customer": customer}
+            await self.change(call, f"{name} can sign in", "people.create", name=name, password=UNSAID, **asked)
+            await self._read()
 
     def do_people_password(self) -> None:
         if (name := self.table.key) is not None:
@@ -124,7 +119,9 @@ class PeopleScreen(Page):
 
     async def _set_password(self, name: str) -> None:
         if password := await self._password(name):
-            await self._do(self.desk.api.set_password(name, password), f"{name} has a new password")
+            call, said = self.desk.api.set_password(name, password), f"{name} has a new password"
+            await self.change(call, said, "people.password", name=name, password=UNSAID)
+            await self._read()
 
     async def _password(self, name: str) -> str | None:
         def check(typed: str) -> str:

@@ -234,6 +234,11 @@ class QueueScreen(Panes):
         else:
             self.app.open(name)
 
+    def did(self, request: str) -> None:
+        """An act was done that is no act on mail; `request` is how a script would do it."""
+        if self.acting is not None:
+            self.acting.request = request
+
     def do_view_select(self) -> None:
         if self.table.painted is not None:
             self.view.mark(self.table.painted.id)

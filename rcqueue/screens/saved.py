@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import BindingType
@@ -67,7 +66,9 @@ class SavedScreen(Page):
         )
         if where is None:
             return
-        await self._done(self.desk.api.save_filter(name, query, sort, where or None), f"saved: {name}")
+        call, arguments = self.desk.api.save_filter(name, query, sort, where or None), {"filter": query, "sort": sort}
+        await self.change(call, f"saved: {name}", "filter.save", name=name, customer=where or None, **arguments)
+        await self._read()
 
     def do_filter_delete(self) -> None:
         if (one := self.found.get(self.table.key or "")) is not None:
@@ -77,15 +78,8 @@ class SavedScreen(Page):
         shared = f", shared at {one.customer}" if one.customer else ""
         question = Ask(f"Delete the filter {one.name}{shared}? Type y.", exactly("y"), does="deletes")
         if await self.app.push_screen_wait(question) is not None:
-            await self._done(self.desk.api.delete_filter(one.name, one.customer), f"deleted: {one.name}")
-
-    async def _done(self, answer: Awaitable[None], said: str) -> None:
-        from rcqueue.client.http import ApiProblem, Unreachable
-
-        try:
-            await answer
-        except (ApiProblem, Unreachable) as error:
-            self.app.flash(str(error), "bad")
-            return
-        self.app.flash(said)
-        await self._read()
+            call = self.desk.api.delete_filter(one.name, one.customer)
+            await self.change(
+                call, f"deleted: {one.name}", "filter.delete", name=one.name, customer=one.customer or None
+            )
+            await self._read()

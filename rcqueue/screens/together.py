@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rcqueue.widgets.keymap import key
 from rcqueue.widgets.text import plural
 
-from . import phrases
+from . import acpi, phrases
 from .dialogs import Ask
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class Together:
         dealt = await self.app.call(self.desk.api.next(self.many, query))
         if dealt is None:
             return
+        self.app.queue.did(acpi.of("mail.next", count=self.many, filter=query))
         if not dealt.messages:
             self.app.flash(f"nobody has left anything{of}: all of it is held", "warn")
             return
@@ -63,6 +64,7 @@ class Together:
         if mine is not None:
             if await self.app.call(self._gives_back(mine.id)):
                 self.app.flash(f"given back: {query}")
+                self.app.queue.did(acpi.of("claim.end", id=mine.id))
             return
         held = [f"{who} holds {plural(n, 'mail')}" for who, n in found.held.items() if who != me]
         said = [f"Of what is here {', '.join(held)}."] if held else []
@@ -75,6 +77,7 @@ class Together:
         if await self.app.push_screen_wait(Ask(sentence, does="claims it")) is None:
             return
         if await self.app.call(self.desk.api.stand(query)) is not None:
+            self.app.queue.did(acpi.of("claim.stand", filter=query))
             self.app.flash(f"what arrives and matches {query} is yours; {key('claim.stand')} here gives it back")
 
     async def _gives_back(self, id: int) -> bool:

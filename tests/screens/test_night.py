@@ -152,8 +152,13 @@ def test_the_request_of_each_act_and_list() -> None:
     }
     marked = ActRequest(verb="settle", ids=["A", "B"], settle="again")
     assert request(acpi.of_many(marked, 2, query)) == {"cmd": "mail.settle", "id": ["A", "B"], "as": "again"}
-    first, second = acpi.of_many(ActRequest(verb="claim", query=""), 3, parse("")).splitlines()
-    assert request(first) == {"status": "ONHOLD", "fields": ["id"]} and request(second)["cmd"] == "mail.claim"
+    claim = {"cmd": "mail.claim", "filter": "score:>3", "expect": 3}
+    assert request(acpi.of_many(ActRequest(verb="claim", query="score:>3"), 3, parse("score:>3"))) == claim
+    block = ActRequest(verb="delete", query="score:>3", sender={"scope": "customer"})  # `set` knows no sender
+    assert request(acpi.of_many(block, 3, parse("score:>3"))) == claim | {
+        "cmd": "mail.delete",
+        "sender": {"scope": "customer"},
+    }
 
 
 @pytest.mark.parametrize("allowed", [True, False])

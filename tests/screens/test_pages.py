@@ -247,6 +247,7 @@ async def test_every_action_of_the_registry_does_something() -> None:
         "wall.show",
         "view.help",
         "view.demo",
+        "view.copy",
     }
     opened |= {"view.palette", "view.redraw", "view.theme", "view.quit"}
     acts_on_mail = {a.name for a in ACTIONS if a.object == "mail"}
@@ -365,6 +366,7 @@ async def test_an_act_shows_what_it_was_not_done_to_and_is_undone() -> None:
         await t.shows("bob holds it")
         await t.press("u")
         await t.until(lambda: t.calls("undo_act"))
+        assert '"act.undo"' in t.app.queue.acting.request
         await t.until(lambda: "43 mails restored" in t.flash)
         await t.press("escape")
         await t.shows("restore")
@@ -398,6 +400,18 @@ async def test_an_act_that_was_left_running_is_shown_on_return() -> None:
         await t.until(lambda: t.app.queue.acting.running)
         await t.shows("Releasing")
         assert "your release of" in t.flash
+
+
+async def test_what_was_denied_is_said_in_the_audit_log_and_in_the_history() -> None:
+    store = queue()
+    newest = store.messages[max(store.messages)]
+    denied = store.change("denied", "anna", newest, [])
+    denied.facts = {"verb": "release", "right": "release", "customer": "acme/sales"}
+    async with terminal(store) as t:
+        for page in ("audit.list", "history.list"):
+            t.app.open(page)
+            await t.shows("release at acme/sal")
+            await t.press("escape")
 
 
 async def test_the_audit_log_ends_with_the_newest_entry() -> None:

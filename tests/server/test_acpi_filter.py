@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rcqueue.model.act import ActBody, ActRequest
+from rcqueue.model.act import ActBody, ActRequest, SenderWish
 from rcqueue.model.query import parse
 from rcqueue.screens import acpi
 
@@ -44,6 +44,14 @@ async def test_what_is_copied_works(live: Live) -> None:
         assert await ask(acpi.of_list(mine)) == []
         marked = ActRequest(verb="note", ids=[other], note="looked at")
         assert (await ask(acpi.of_many(marked, 1, mine)))[0]["code"] == "OK"
+
+        await ask(acpi.of_act("restore", message, ActBody()))
+        blocked = ActRequest(verb="delete", query="subject:hello", sender=SenderWish())
+        assert (await ask(acpi.of_many(blocked, 2, parse(""))))[0]["type"] == "expect"  # it is one, and nothing is done
+        assert (await ask(acpi.of_many(blocked, 1, parse(""))))[0]["done"] == 1
+        for filter in ({}, {"filter": " "}):
+            assert "filter: with expect" in (await ask({"cmd": "mail.claim", "expect": 1} | filter))[0]["message"]
+        assert (await ask({"cmd": "mail.claim", "expect": 1, "filter": "x", "id": other}))[0]["code"] == "ERROR"
 
         wide = {"set": "DELETED", "confirmation": True, "expect": len(held), "filter": "status:onhold"}
         assert "a filter beside status" in (await ask(wide))[0]["message"]

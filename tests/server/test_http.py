@@ -101,6 +101,32 @@ async def test_parts_are_built_from_the_classes_one_has(live: Live):
     assert (await live.api("dora").audit(message=message)).entries[-1].kind == "denied"
 
 
+async def test_what_was_denied_is_told_with_where_as_far_as_one_may_know(tmp_path: Path):
+    customers = [{"path": "acme", "domains": ["example.org"]}, {"path": "bank", "domains": ["bank.example"]}]
+    async with Live(tmp_path, customers=customers) as live:
+        (message,) = await live.send(mail())
+        anna, otis = live.api("anna"), live.api("otis")
+        await anna.change_person("otis", "grant", {"role": "operator", "customer": "bank"})
+        await anna.change_person("otis", "revoke", {"role": "operator", "customer": "all"})
+        tries = (
+            (live.api("dora").act(message, Verb.RELEASE), "release at acme: no right to release"),
+            (live.api("cleo").part(message, Part.TEXT), "read the text at acme"),
+            (
+                live.api("cleo").act(message, Verb.RELEASE, ActBody(to=["a@b.example"])),
+                "release at acme: no right to body",
+            ),
+            (otis.set_hop("pause", "h:1", "why"), "outgoing.pause: no right to administer"),
+            (otis.import_mail(mail(), "a@b.example", ["x@example.org"], key="k"), "import at acme: no right to hold"),
+        )
+        for call, _ in tries:
+            with pytest.raises(ApiProblem):
+                await call
+        denied = [entry for entry in (await anna.audit()).entries if entry.kind == "denied"]
+        assert [entry.said for entry in denied] == [said for _, said in tries]
+        own = {entry.said for entry in (await otis.history()).entries if entry.kind == "denied"}
+        assert own == {"outgoing.pause: no right to administer", "import: no right to hold"}
+
+
 async def test_raw_is_the_stored_bytes(live: Live):
     raw = mail(body="Line one\r\n.dot\r\n")
     (message,) = await live.send(raw)

@@ -21,6 +21,7 @@ from .show import reply_for
 Json = dict[str, Any]
 #: Facts of a mail's entry that are told to whoever sees it: the way out, what became of an attempt, or of learning.
 _TOLD = ("form", "to", "learn", "release", "attempt", "code", "queue_id", "tls", "dsn", "normalised", "ours_removed")
+_DENIED = ("verb", "right", "class", "part", "cap", "count")
 _OF_LEARNING = ("as", "results", "trouble")
 _GRANTS = frozenset({"mail.claim", "mail.takeover", "mail.assign"})
 
@@ -71,6 +72,10 @@ class Entries:
         facts = leaf.get("facts", {})
         if row.customer is None:
             entry["facts"] = facts
+        elif row.kind == "denied":
+            entry["facts"] = {name: facts[name] for name in _DENIED if name in facts}
+            if who.rights_at(row.customer):  # who was denied may not know whose mail it is
+                entry["facts"]["customer"] = row.customer
         elif told := {name: facts[name] for name in (*_TOLD, *_OF_LEARNING) if name in facts}:
             entry["facts"] = told
         return entry

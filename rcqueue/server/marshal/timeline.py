@@ -29,6 +29,7 @@ _WORDS = {
     "part": "the {}",
     "verb": "{}",
     "right": "no right to {}",
+    "class": "no right to {}",
     "form": "as {}",
     "as": "as {}",
     "learn": "to be learned as {}",

@@ -12,14 +12,16 @@ from .acpi_arguments import Command, body, nothing_else, one_or_many, take, time
 from .deps import Viewer
 
 
-async def run_act(asker: Viewer, request: ActRequest) -> dict[str, str]:
-    """Stores, confirms and waits for an act on many; the result of each mail by its id."""
+async def run_act(asker: Viewer, request: ActRequest, expect: int | None = None) -> dict[str, str]:
+    """Stores, confirms and waits for an act on many; the result of each mail by its id. Raises Refusal, also when it is
+    not on exactly `expect` mails."""
     who, marshal = await asker.who(), asker.parts.marshal
     act = await marshal.store_act(who, request, once=asker.once(who, required=False))
-    while (state := await asker.read(acts.progress, act))["state"] == ActState.SELECTING:  # noqa: ASYNC110
+    waits = (ActState.SELECTING, ActState.WEIGHING)
+    while (state := await asker.read(acts.progress, act))["state"] in waits:  # noqa: ASYNC110
         await asyncio.sleep(0.1)
     if state["state"] == ActState.STORED:
-        await marshal.confirm_act(who, act, state["count"])
+        await marshal.confirm_act(who, act, state["count"] if expect is None else expect)
     while (await asker.read(acts.progress, act))["state"] == ActState.RUNNING:  # noqa: ASYNC110
         await asyncio.sleep(0.02)
     results: dict[str, str] = {}
@@ -32,30 +34,39 @@ async def run_act(asker: Viewer, request: ActRequest) -> dict[str, str]:
             return results
 
 
+_FIELDS = (
+    ("asOf", "as_of", int),
+    ("fence", "fence", int),
+    ("reason", "reason", str),
+    ("note", "note", str),
+    ("person", "person", str),
+    ("for", "for_seconds", int),
+    ("as", "settle", str),
+    ("filter", "query", str),
+    ("sender", "sender", dict),
+    ("form", "form", str),
+    ("learn", "learn", bool),
+)
+
+
+def _fields(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Those of the body, by the names that they have there."""
+    fields = {name: take(arguments, key, kind) for key, name, kind in _FIELDS if key in arguments}
+    if "to" in arguments:
+        fields["to"] = one_or_many(arguments.pop("to"))
+    if "expiry" in arguments:
+        fields["expiry"] = time(arguments.pop("expiry"))
+    return fields
+
+
 def _act(verb: Verb) -> Command:
+    """On the mails of `id`; with `expect` on all that match `filter`, if they are exactly so many."""
+
     async def run(asker: Viewer, arguments: dict[str, Any]) -> Any:
+        if "expect" in arguments:
+            return await _many(asker, verb, arguments)
         ids = one_or_many(take(arguments, "id", object))
-        fields: dict[str, Any] = {}
-        for key, name, kind in (
-            ("asOf", "as_of", int),
-            ("fence", "fence", int),
-            ("reason", "reason", str),
-            ("note", "note", str),
-            ("person", "person", str),
-            ("for", "for_seconds", int),
-            ("as", "settle", str),
-            ("filter", "query", str),
-            ("sender", "sender", dict),
-            ("form", "form", str),
-            ("learn", "learn", bool),
-        ):
-            if key in arguments:
-                fields[name] = take(arguments, key, kind)
-        if "to" in arguments:
-            fields["to"] = one_or_many(arguments.pop("to"))
-        if "expiry" in arguments:
-            fields["expiry"] = time(arguments.pop("expiry"))
-        asked = body(ActBody, fields, arguments, f"mail.{verb}")
+        asked = body(ActBody, _fields(arguments), arguments, f"mail.{verb}")
         if not all(isinstance(i, str) for i in ids):
             raise ValueError("id: an id or a list of ids was expected")
         who = await asker.who()
@@ -63,6 +74,16 @@ def _act(verb: Verb) -> Command:
         return answer.model_dump(mode="json", exclude_none=True)
 
     return run
+
+
+async def _many(asker: Viewer, verb: Verb, arguments: dict[str, Any]) -> Any:
+    expect, fields = take(arguments, "expect", int), _fields(arguments)
+    if not fields.get("query", "").strip():
+        raise ValueError("filter: with expect, one that says which mails was expected")
+    request = body(ActRequest, fields | {"verb": verb}, arguments, f"mail.{verb}")
+    results = await run_act(asker, request, expect)
+    done = sum(result == "done" for result in results.values())
+    return {"done": done, "results": [{"id": id, "result": result} for id, result in results.items()]}
 
 
 async def _next(asker: Viewer, arguments: dict[str, Any]) -> Any:
