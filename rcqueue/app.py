@@ -185,7 +185,7 @@ class RcqueueApp(KeysInTurn[None], FrugalApp[None]):
 
     async def _begin(self) -> None:
         if self.settings.wrong:
-            await self.push_screen_wait(Told("These settings can't be used; without them:", self.settings.wrong))
+            await self.push_screen_wait(Told("These settings can't be used. Without them:", self.settings.wrong))
         await self.network.load()
         start = self.start
         if start.server and start.token:

@@ -161,17 +161,28 @@ class Acting:
         match action.verb:
             case "takeover":
                 reason = await self._answer(
-                    Ask(f"{who} holds {it}. Why do you take it over? ({who} is told.)", some("a reason"))
+                    Ask(
+                        f"{who} holds {it}. Why do you take it over? ({who} is told.)",
+                        some("a reason"),
+                        does="takes over",
+                    )
                 )
                 return None if reason is None else {"reason": reason}
             case "assign":
                 return await self._hand_over(it)
             case "note":
-                note = await self._answer(Ask(f"A note on {it}, for everyone who may see it.", some("a note")))
+                note = await self._answer(
+                    Ask(f"A note on {it}, for everyone who may see it.", some("a note"), does="notes it")
+                )
                 return None if note is None else {"note": note}
             case "extend":
                 given = await self._answer(
-                    Ask(f"Extend the expiry of {it} by how long? (12h, 7d, 2w)", _duration_check, value="7d")
+                    Ask(
+                        f"Extend the expiry of {it} by how long? (12h, 7d, 2w)",
+                        _duration_check,
+                        value="7d",
+                        does="extends it",
+                    )
                 )
                 if given is None:
                     return None
@@ -180,7 +191,9 @@ class Acting:
                 return {"expiry": start + duration(given)}
             case "settle":
                 ways = "arrived, again (send again) or hold"
-                given = await self._answer(Ask(f"Did {it} arrive? Type {ways}.", settle_check, hint="arrived"))
+                given = await self._answer(
+                    Ask(f"Did {it} arrive? Type {ways}.", settle_check, hint="arrived", does="settles it")
+                )
                 return None if given is None else {"settle": given}
         return {}
 
@@ -190,7 +203,9 @@ class Acting:
         person = await self._answer(Ask(sentence, some("a name"), does="goes on"))
         if person is None:
             return None
-        note = await self._answer(Ask(f"A note for {person}, or none. Everybody who may see the mail can read it."))
+        note = await self._answer(
+            Ask(f"A note for {person}, or none. Whoever may see the mail can read it.", does="hands it over")
+        )
         return None if note is None else {"person": person, "note": note}
 
     async def _options(self, action: Action, row: Row | None) -> dict[str, Any] | None:

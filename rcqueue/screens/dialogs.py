@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
@@ -79,9 +79,13 @@ class Ask(ModalScreen[str | None]):
 
 
 class Told(ModalScreen[None]):
-    """A sentence, and lines under it; any of enter, esc and q closes it."""
+    """A sentence, and paragraphs under it; any of enter, esc and q closes it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q", "leave", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q", "leave", show=False),
+        Binding("down,j", "scroll(1)", show=False),
+        Binding("up,k", "scroll(-1)", show=False),
+    ]
 
     CSS = """
     Told { align: center middle; background: $queue-veil; }
@@ -89,21 +93,34 @@ class Told(ModalScreen[None]):
         width: 110; max-width: 98%; height: auto; max-height: 90%; padding: 1 2;
         border: solid $queue-dim; background: $queue-background;
     }
-    Told Static { height: auto; width: 1fr; margin-bottom: 1; }
+    Told Static { height: auto; width: 1fr; }
+    Told VerticalScroll { height: auto; max-height: 50vh; margin: 1 0; scrollbar-size: 0 0; }
     """
 
-    def __init__(self, sentence: str, lines: Sequence[str]) -> None:
+    def __init__(self, sentence: str, paragraphs: Sequence[str]) -> None:
         super().__init__()
-        self.sentence, self.told = sentence, lines
+        self.sentence, self.told = sentence, paragraphs
 
     def compose(self) -> ComposeResult:
         with Vertical():
             yield Static(Content(self.sentence))
-            yield Static(Content("\n".join(self.told)))
+            with VerticalScroll(can_focus=False):
+                yield Static(Content("\n\n".join(self.told)))
             yield Line(id="said")
 
     def on_mount(self) -> None:
-        self.query_one("#said", Line).say([("enter goes on", "dim")])
+        self._say()
+        self.call_after_refresh(self._say)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._say)
+
+    def _say(self) -> None:
+        more = "   up down show the rest" if self.query_one(VerticalScroll).max_scroll_y else ""
+        self.query_one("#said", Line).say([(f"enter goes on{more}", "dim")])
+
+    def action_scroll(self, lines: int) -> None:
+        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
 
     def action_leave(self) -> None:
         self.dismiss()

@@ -127,7 +127,9 @@ class OutgoingScreen(Page):
 
     async def _settle(self, mail: OutgoingMail) -> None:
         ways = "arrived, again (send again) or hold"
-        question = Ask(f"Did the mail to {_to(mail)} arrive? Type {ways}.", settle_check, hint="arrived")
+        question = Ask(
+            f"Did the mail to {_to(mail)} arrive? Type {ways}.", settle_check, hint="arrived", does="settles it"
+        )
         if given := await self.app.push_screen_wait(question):
             await self._act(mail, "settle", f"is settled: {given}", settle=given)
 

@@ -181,6 +181,18 @@ async def test_the_last_act_is_shown_and_copied_only_if_the_person_allows_it(
         assert [one.split('"')[3] for one in copied] == (["ONHOLD", "mail.delete"] if allowed else [])
 
 
+async def test_of_a_request_that_is_longer_than_the_screen_the_rest_is_a_key_away() -> None:
+    async with terminal(queue()) as t:
+        t.app.queue.acting.request = acpi.of("mail.claim", id=[f"{n:013}" for n in range(150)])
+        await t.press("y")
+        await t.shows("enter goes on   up down show the rest")
+        assert "This list" not in t.text
+        await t.press(*["down"] * 60)
+        await t.shows("This list:")
+        await t.press("enter")
+        await t.until(lambda: t.app.screen is t.app.queue)
+
+
 # -- saved filters
 
 
