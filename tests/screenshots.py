@@ -39,6 +39,7 @@ PICTURES = {
     "attachments": "test_reading[attachments-{size}]",
     "timeline": "test_message_parts[timeline-said-{size}]",
     "dialog": "test_dialog[{size}]",
+    "hand-over": "test_hand_over[{size}]",
     "rescan": "test_rescan[{size}]",
     "release-as": "test_options[ctrl+r-{size}]",
     "help": "test_help[{size}]",

@@ -312,6 +312,11 @@ def test_dialog(snap_compare: Compare, size: tuple[int, int]) -> None:
 
 
 @SIZES
+def test_hand_over(snap_compare: Compare, size: tuple[int, int]) -> None:
+    look(snap_compare, size, keys("j", "a", shows="over to whom?"))
+
+
+@SIZES
 def test_rescan(snap_compare: Compare, size: tuple[int, int]) -> None:
     async def steps(t: Terminal) -> None:
         real = t.api.store_act
