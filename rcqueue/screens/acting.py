@@ -20,7 +20,7 @@ from rcqueue.widgets import keymap
 from rcqueue.widgets.text import age, plural
 
 from . import acpi, phrases
-from .dialogs import Ask, exactly, some
+from .dialogs import Ask, exactly, settle_check, some
 
 if TYPE_CHECKING:
     from rcqueue.app import RcqueueApp
@@ -396,7 +396,3 @@ def _duration_check(text: str) -> str:
     except ValueError as error:
         return f"expected {error}"
     return ""
-
-
-def settle_check(text: str) -> str:
-    return "" if text in ("arrived", "again", "hold") else "expected arrived, again or hold"

@@ -136,3 +136,7 @@ def exactly(word: str) -> Check:
 
 def some(what: str) -> Check:
     return lambda answer: "" if answer else f"{what} is needed, or esc leaves"
+
+
+def settle_check(text: str) -> str:
+    return "" if text in ("arrived", "again", "hold") else "expected arrived, again or hold"

@@ -13,8 +13,7 @@ from rcqueue.widgets.line import Piece
 from rcqueue.widgets.text import address, age, clock, number, plural
 
 from . import acpi
-from .acting import settle_check
-from .dialogs import Ask, some
+from .dialogs import Ask, settle_check, some
 from .page import Page
 from .paged import Paged
 
