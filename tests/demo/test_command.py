@@ -188,6 +188,7 @@ def test_in_a_small_terminal_there_is_a_queue_at_work_and_c_claims(place: Path) 
         screen.keys("/")
         screen.type("claim:none")
         screen.keys("Enter")
+        screen.wait(lambda shown: " of " in shown.splitlines()[1])  # the list is the filter's
         screen.wait(lambda shown: any(row.startswith(">  " + " " * 11) for row in rows(shown)))
         screen.keys("c")
         screen.wait("claimed: ")

@@ -203,7 +203,7 @@ async def test_a_page_that_starts_at_no_mail_says_so(live: Live):
 async def test_a_request_that_is_too_long_is_refused_unread_whoever_asks(live: Live, declared: bool):
     """Signed in or not. It is answered at once, though no end of it comes."""
     chunk = b"%x\r\n%b\r\n" % (1 << 20, b"x" * (1 << 20))
-    for path, most in (("/api/v1/login", bound.BODY), ("/api/v1/acts", bound.BODY), ("/acpi", 100 << 20)):
+    for path, most in (("/api/v1/login", bound.BODY), ("/api/v1/rules", bound.RULES), ("/acpi", 100 << 20)):
         if most > bound.BODY and not declared:
             continue  # so much is not sent here
         length = f"Content-Length: {most + 1}" if declared else "Transfer-Encoding: chunked"

@@ -5,13 +5,17 @@ from __future__ import annotations
 from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rcqueue.model.rules import LARGEST
+
 BODY = 4 << 20  #: bytes; 100,000 ids are 2 MB
+RULES = 2 * LARGEST  #: where the body has a file of a scanner's rules in it
 #: Where the body is a message, or has one in it.
 MESSAGES = frozenset({"/acpi", *(f"/api/v1/{path}" for path in ("import", "rspamd", "scan", "policy/test"))})
 
 
 class Bound:
-    """Around the application. `message` is how many bytes a request of MESSAGES has at most; others have BODY."""
+    """Around the application. `message` is how many bytes a request of MESSAGES has at most; one of rules has
+    RULES, others have BODY."""
 
     def __init__(self, app: ASGIApp, message: int) -> None:
         self._app, self._message = app, message
@@ -20,7 +24,7 @@ class Bound:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = self._message if scope["path"] in MESSAGES else BODY
+        most = self._message if scope["path"] in MESSAGES else RULES if scope["path"] == "/api/v1/rules" else BODY
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         over, read = int(declared) > most, 0
 
