@@ -18,13 +18,14 @@ class Bound:
     RULES, others have BODY."""
 
     def __init__(self, app: ASGIApp, message: int) -> None:
-        self._app, self._message = app, message
+        self._app = app
+        self._most = {**dict.fromkeys(MESSAGES, message), "/api/v1/rules": RULES}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = self._message if scope["path"] in MESSAGES else RULES if scope["path"] == "/api/v1/rules" else BODY
+        most = self._most.get(scope["path"], BODY)
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         over, read = int(declared) > most, 0
 
