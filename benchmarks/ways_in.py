@@ -23,8 +23,10 @@ SERVE = """
 import asyncio, json, sys, uvloop
 from rcqueue.server.asgi import Server
 from rcqueue.server.config import Config
+from rcqueue.server.interpreter import set_to_serve
 async def main():
     await Server(Config(**json.loads(sys.argv[1]))).start()
+    set_to_serve()
     await asyncio.Event().wait()
 uvloop.run(main())
 """

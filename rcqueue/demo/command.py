@@ -48,6 +48,7 @@ async def _serve(args: argparse.Namespace) -> int:
 
     from rcqueue.demo.serve import Demo, Options
     from rcqueue.server.config import ConfigMistake
+    from rcqueue.server.interpreter import set_to_serve
     from rcqueue.server.store.database import InUse
     from rcqueue.server.store.writer import Refused
 
@@ -62,6 +63,7 @@ async def _serve(args: argparse.Namespace) -> int:
     with demo_folder(args.data_dir) as folder:
         try:
             async with Demo(folder, options) as demo:
+                set_to_serve()
                 print(demo.ready_line(), flush=True)
                 await over.wait()
         except ConfigMistake as error:

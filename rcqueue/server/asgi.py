@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -76,7 +75,6 @@ from rcqueue.server.store.migrations import migrate
 from rcqueue.server.store.writer import Writer
 
 log = logging.getLogger(__name__)
-SWITCH = 0.0005  #: seconds that a thread goes on when another one waits; Python's own is ten times that
 SEND_BUFFER = 256 << 10
 
 
@@ -106,8 +104,6 @@ class Server:
         self.http_url = ""
 
     async def start(self) -> None:
-        # The writer gives the interpreter away at each statement: it is not kept waiting for it longer than for those.
-        sys.setswitchinterval(SWITCH)
         try:
             await self._start()
         except BaseException:

@@ -23,6 +23,7 @@ from rcqueue.server.asgi import Server
 from rcqueue.server.config import Address, Config, ConfigMistake
 from rcqueue.server.config_file import load
 from rcqueue.server.identity.sessions import Identity
+from rcqueue.server.interpreter import set_to_serve
 from rcqueue.server.marshal import Marshal, Refusal, Terms
 from rcqueue.server.scan.judge import policy_of
 from rcqueue.server.store import migrations
@@ -79,6 +80,7 @@ async def _serve(config: Config, *, tell: bool) -> None:
         loop.add_signal_handler(number, told.set)
     server = Server(config)
     await server.start()
+    set_to_serve()
     smtp = Address(config.smtp.listen.host, server.smtp.port)
     log.info("rcqueue %s serves %s: %s, smtp %s", __version__, config.data_dir, server.http_url, smtp)
     if tell:

@@ -7,6 +7,7 @@ import contextlib
 import threading
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from sqlalchemy import event, text
@@ -219,6 +220,25 @@ async def test_a_commit_that_takes_long_is_not_overlooked(queue, hop, post, monk
 
 
 # -- stop and crash
+
+
+async def test_after_a_look_that_takes_long_what_became_due_meanwhile_goes_once_the_rest_is_sent(
+    queue, hop, post, monkeypatch
+):
+    """Looks take a share of the time; a lane that has nothing more to send waits for none of it."""
+    real = dispatch._due
+
+    def slow(*asked: Any) -> Any:
+        time.sleep(0.05)
+        return real(*asked)
+
+    monkeypatch.setattr(dispatch, "_due", slow)
+    monkeypatch.setattr(dispatch, "SHARE", 0.0001)  # minutes of rest after each look
+    first = [await released(queue, "ben@example.org") for _ in range(30)]
+    await post.start()
+    for held in first:
+        await becomes(queue, held, "RELEASED")
+        await becomes(queue, await released(queue, "ben@example.org"), "RELEASED")
 
 
 async def test_stop_lets_an_attempt_end(queue, hop, post):

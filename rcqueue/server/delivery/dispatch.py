@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 GRACE = 10.0  #: seconds that attempts under way have to end when the server stops
 PAUSE = 0.02  #: seconds at least between two looks at the store
-SHARE = 0.1  #: of the time at most that looks take, however much is due
+SHARE = 0.1  #: of the time at most that looks take, however much is due, while there is something to send
 LOOK_BACK = 2 * SECOND  #: a look sees again what became due this long before the last one
 NEAR = SECOND  #: a session waits so long for its turn at a next hop that has a limit; longer, and it closes
 DOWN = 5 * SECOND  #: how long a next hop that could not be reached is not asked again
@@ -73,6 +73,7 @@ class Delivery:
         self._sessions: set[asyncio.Task[None]] = set()
         self._set: dict[str, HopSet] = {}  # what people set, by next hop
         self._woken = asyncio.Event()
+        self._ran_dry = asyncio.Event()  # a lane has nothing more to send
         self._stopping = False
         self._looked = self._looked_at_all = 0
         self._task: asyncio.Task[None] | None = None
@@ -111,6 +112,7 @@ class Delivery:
         while not self._stopping:
             sleep = 1.0
             began = time.monotonic()
+            self._ran_dry.clear()
             try:
                 sleep = await self._look()
             except Exception:
@@ -121,7 +123,15 @@ class Delivery:
                 async with asyncio.timeout(sleep):
                     await self._woken.wait()
             self._woken.clear()
-            await asyncio.sleep(max(PAUSE, took / SHARE - took))
+            await self._rest(took)
+
+    async def _rest(self, took: float) -> None:
+        """Between two looks, of which the last took so long: until its share is kept, or a lane ran dry."""
+        await asyncio.sleep(PAUSE)
+        if any(lane.feeding for lane in self._lanes.values()):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(took / SHARE - took - PAUSE):
+                    await self._ran_dry.wait()
 
     async def _look(self) -> float:
         """Puts what is due into its lane; how many seconds later something else will be."""
@@ -232,6 +242,8 @@ class Delivery:
             asyncio.get_running_loop().call_later(1, self.wake)
         finally:
             lane.feeding = False
+            if not lane.waiting:
+                self._ran_dry.set()
             self.wake()
 
     async def _take(self, lane: Lane) -> list[MailKey]:

@@ -28,8 +28,8 @@ from .verbs import act_on_message, check_body, denied, lacking, why_not
 _UNDER_WAY = (ActState.SELECTING, ActState.WEIGHING, ActState.STORED, ActState.RUNNING)
 CONFIRM_WITHIN = 600 * 1_000_000
 MOST_TO_OTHERS = 100
-AIM = 0.006  #: seconds that a step may take: a colleague's act waits for one
-FEWEST = 4  #: mails that it tries all the same
+AIM = 0.012  #: seconds that a step may take: a colleague's act waits for one
+FEWEST = 8  #: mails that it tries all the same
 
 
 @dataclass(frozen=True, slots=True)
