@@ -240,15 +240,15 @@ async def test_many_at_once_take_no_more_connections_than_the_pool_has(antivirus
         assert 1 <= most <= 3
 
 
-def _connections(port: int) -> list[str]:
+def _connections(port: int) -> set[str]:
     """Ours to that port, that are established."""
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     inodes = {f"socket:[{line[9]}]" for line in lines if line[2].endswith(f":{port:04X}") and line[3] == "01"}
-    ours = []
+    ours = set()
     for fd in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):
-            ours.append(os.readlink(f"/proc/self/fd/{fd}"))
-    return [one for one in ours if one in inodes]
+            ours.add(os.readlink(f"/proc/self/fd/{fd}"))
+    return ours & inodes
 
 
 # -- failures

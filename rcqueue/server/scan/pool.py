@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +23,8 @@ class Connection:
         self.reader, self.writer = reader, writer
         self.keep = False
         self.used = False  #: it has served before: the other end may have closed it meanwhile
+        # A transport whose write fails closes its socket, with what the other end said last unread in it.
+        self._same = socket.socket(fileno=os.dup(writer.get_extra_info("socket").fileno()))
 
     async def send(self, *data: bytes) -> None:
         self.writer.writelines(data)
@@ -34,6 +39,17 @@ class Connection:
 
     async def ask(self, data: Sequence[bytes], answer: Callable[[], Awaitable[T]]) -> T:
         """The answer to `data`, listened for from the start: a scanner may say no before it has read all, and close."""
+        try:
+            return await self._ask(data, answer)
+        except ConnectionError:
+            if not (said := self._unread()):
+                raise
+            self.reader = asyncio.StreamReader(limit=LONGEST_LINE)
+            self.reader.feed_data(said)
+            self.reader.feed_eof()
+            return await answer()
+
+    async def _ask(self, data: Sequence[bytes], answer: Callable[[], Awaitable[T]]) -> T:
         hearing = asyncio.ensure_future(answer())
         try:
             for one in data:
@@ -48,7 +64,14 @@ class Connection:
             raise
         return await hearing
 
+    def _unread(self) -> bytes:
+        """What came before the other end closed, and nobody has read."""
+        with contextlib.suppress(OSError):
+            return self._same.recv(LONGEST_LINE, socket.MSG_DONTWAIT)
+        return b""
+
     def close(self) -> None:
+        self._same.close()
         self.writer.transport.abort()
 
 
