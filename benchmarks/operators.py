@@ -116,8 +116,8 @@ class Operator:
         if self.turn:
             self.screen.wait_for(f"sorted: {ORDERS[self.turn]}", PATIENCE)
         while self.mails < mails:
-            row = self.row(lambda row: not row.gone, "a mail under the cursor")
-            if row.who and not row.held_by(self.name):
+            row = self.row(lambda row: True, "a mail under the cursor")
+            if row.gone or (row.who and not row.held_by(self.name)):  # a colleague's, who may be done with it
                 self._next()
                 continue
             self._claim()
