@@ -46,6 +46,12 @@ def test_what_stands_in_a_text_opens_nowhere() -> None:
     assert deep.text == shown and [one.host for one in deep.links] == ["a[.]example", "b[.]example"]
 
 
+@pytest.mark.parametrize("lead", ["http://a.", "http://a/", "ftp://" + 300 * "a", "www.a."])
+def test_however_long_what_stands_before_it_no_link_is_left_whole(lead):
+    for n in range(2400):
+        assert not OPENS.search(without_fangs(lead + n * "b" + ".http://evil.example/www.evil.example")), n
+
+
 @example(["<a href='", "www.", "http://", "http://"])
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(["http://", "HTTPS://", "www.", "a", ".", "/", "?", "@", "[", " ", "<a href='", "'>"])))

@@ -13,8 +13,9 @@ from rcqueue.server.reading.lookalike import domain_marks, related
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]{0,30}):(/*)([^/?#]{0,300})", re.IGNORECASE)
 _NOT_IN_URLS = re.compile(r"[\x00-\x20]+")
-_BARE = re.compile(r"\b(https?|ftp)://([^\s/?#<>\"'\[\]]{1,300})([^\s<>\"']{0,2000})", re.IGNORECASE)
-_WWW = re.compile(r"(?<![\w.@/])www\.(?=[^\W_])[\w.-]{1,250}", re.IGNORECASE)
+# To their end, however far that is: cut after "http:", the next one would stand there whole.
+_BARE = re.compile(r"\b(https?|ftp)://([^\s/?#<>\"'\[\]]{1,300})([^\s<>\"']*)", re.IGNORECASE)
+_WWW = re.compile(r"(?<![\w.@/])www\.(?=[^\W_])[\w.-]+", re.IGNORECASE)
 # What a text shows as a place: with a scheme or www, as an address, or a bare name.
 _PLACE = re.compile(
     r"(?:(?P<sure>\b(?:https?|ftp)://(?:[^\s/@]{0,100}@)?|\bwww\.|@)|(?<![\w.-]))"
