@@ -49,7 +49,8 @@ def test_what_stands_in_a_text_opens_nowhere() -> None:
 @pytest.mark.parametrize("lead", ["http://a.", "http://a/", "ftp://" + 300 * "a", "www.a."])
 def test_however_long_what_stands_before_it_no_link_is_left_whole(lead):
     for n in range(2400):
-        assert not OPENS.search(without_fangs(lead + n * "b" + ".http://evil.example/www.evil.example")), n
+        for end in (".http://evil.example", ".www.evil.example"):
+            assert not OPENS.search(without_fangs(lead + n * "b" + end)), (n, end)
 
 
 @example(["<a href='", "www.", "http://", "http://"])

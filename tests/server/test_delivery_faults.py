@@ -219,9 +219,6 @@ async def test_a_commit_that_takes_long_is_not_overlooked(queue, hop, post, monk
     await becomes(queue, held, "RELEASED")
 
 
-# -- stop and crash
-
-
 async def test_after_a_look_that_takes_long_what_became_due_meanwhile_goes_once_the_rest_is_sent(
     queue, hop, post, monkeypatch
 ):
@@ -239,6 +236,9 @@ async def test_after_a_look_that_takes_long_what_became_due_meanwhile_goes_once_
     for held in first:
         await becomes(queue, held, "RELEASED")
         await becomes(queue, await released(queue, "ben@example.org"), "RELEASED")
+
+
+# -- stop and crash
 
 
 async def test_stop_lets_an_attempt_end(queue, hop, post):
